@@ -1,0 +1,33 @@
+/* client.h: a connection to a server, shared by all calls.
+ *
+ * Ownership: the caller owns the client and closes it. Calls and streams hold a reference of their own; they may be
+ * freed after the client is closed.
+ * Threads: every function may be called from any thread at any time; a client serves any number of threads.
+ * Fork: a child process must not use a client that its parent opened. */
+#ifndef DAYBOOK_CLIENT_H
+#define DAYBOOK_CLIENT_H
+
+#include "daybook/method.h"
+#include "daybook/options.h"
+#include "daybook/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct daybook_client daybook_client;
+
+/* Opens a client. It connects with the first call and again whenever the connection is lost.
+ * NULL on failure: INVALID_ARGUMENT for a missing target or an option out of range, RESOURCE_EXHAUSTED without memory
+ * or threads. */
+DAYBOOK_MUST_USE daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status);
+
+/* Cancels what is in flight, waits until every completion has run, frees the client. NULL is allowed. Returns NULL.
+ * Must not be called from a completion. */
+daybook_client *daybook_client_close(daybook_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

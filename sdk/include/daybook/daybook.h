@@ -1,0 +1,13 @@
+/* daybook.h: the whole runtime of the C SDK in one include. See each header for its contract. */
+#ifndef DAYBOOK_DAYBOOK_H
+#define DAYBOOK_DAYBOOK_H
+
+#include "daybook/call.h"
+#include "daybook/client.h"
+#include "daybook/method.h"
+#include "daybook/options.h"
+#include "daybook/server.h"
+#include "daybook/status.h"
+#include "daybook/stream.h"
+
+#endif

@@ -1,0 +1,81 @@
+/* options.h: the options of clients, calls and servers.
+ *
+ * Every struct is plain data for a designated initialiser; zero, or NULL, in a field means its default, so that a
+ * program goes on compiling and behaving when fields are added. Units are in the names.
+ * Ownership: the functions that take options copy what they keep; the caller's structs and strings may go at once. */
+#ifndef DAYBOOK_OPTIONS_H
+#define DAYBOOK_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A timeout that never ends. */
+#define DAYBOOK_TIMEOUT_NONE UINT32_MAX
+
+/* The default timeout of a unary call. Streams have none by default. */
+#define DAYBOOK_TIMEOUT_DEFAULT_MS 5000
+
+/* A piece of request metadata. The key is lower-case ASCII; the value is printable ASCII. */
+typedef struct daybook_header {
+    const char *key;
+    const char *value;
+} daybook_header;
+
+typedef struct daybook_client_options {
+    /* Where the server is, in gRPC's name syntax: "127.0.0.1:50051", "dns:///daybook:50051", "unix:/run/daybook.sock".
+     * Required. */
+    const char *target;
+    /* Threads that run completions; 0: 1. At most 64. */
+    uint32_t threads_count;
+    /* Largest message received; 0: 16 MiB + 64 KiB, which holds every response of Daybook. */
+    uint32_t message_bytes_max;
+    /* A ping after this long without traffic, while calls are open; 0: 30,000. At least 10,000. */
+    uint32_t keepalive_ms;
+    /* Longest pause between two attempts to connect; 0: 2,000. */
+    uint32_t reconnect_backoff_max_ms;
+} daybook_client_options;
+
+typedef struct daybook_call_options {
+    /* The whole call; 0: DAYBOOK_TIMEOUT_DEFAULT_MS for unary calls, none for streams. */
+    uint32_t timeout_ms;
+    /* Wait for a connection instead of failing with UNAVAILABLE while there is none (until the timeout). */
+    int wait_for_ready;
+    /* Request metadata, at most 64 entries. */
+    const daybook_header *headers;
+    size_t headers_count;
+} daybook_call_options;
+
+typedef struct daybook_server_options {
+    /* Where to listen: "127.0.0.1:50051", "[::]:50051", or port 0 for any free one. Required. */
+    const char *listen;
+    /* Completion queues, each with its thread; 0: one a core. At most 64. */
+    uint32_t threads_count;
+    /* Largest message received; 0: 16 MiB. */
+    uint32_t message_bytes_max;
+    /* Largest metadata of a call; 0: 16 KiB. */
+    uint32_t metadata_bytes_max;
+    /* Open calls on one connection; 0: 1,024. */
+    uint32_t concurrent_calls_max;
+    /* What gRPC may allocate for all connections together; 0: 256 MiB. */
+    uint64_t memory_bytes_max;
+    /* A ping after this long without traffic; 0: 30,000. */
+    uint32_t keepalive_ms;
+    /* How long its answer may take before the connection is closed; 0: 10,000. */
+    uint32_t keepalive_timeout_ms;
+    /* A connection without calls is closed after this; 0: 600,000. */
+    uint32_t connection_idle_ms;
+    /* A handshake that takes longer is cut; 0: 10,000. */
+    uint32_t handshake_timeout_ms;
+    /* Non-zero: do not serve grpc.reflection. */
+    int without_reflection;
+} daybook_server_options;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
