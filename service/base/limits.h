@@ -1,0 +1,75 @@
+/* limits.h: every limit of the daemon, with its reason and its arithmetic. Units are in the names. */
+#ifndef SERVICE_BASE_LIMITS_H
+#define SERVICE_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define KIB(count) ((uint64_t)(count) << 10)
+#define MIB(count) ((uint64_t)(count) << 20)
+#define GIB(count) ((uint64_t)(count) << 30)
+
+/* --- What a request may hold; documented in protos/daybook/v1. ---------------------------------------------------- */
+#define NAME_BYTES_MAX           255
+#define TAGS_COUNT_MAX           64
+#define METADATA_COUNT_MAX       64
+#define METADATA_VALUE_BYTES_MAX 8192
+#define EVENT_BYTES_MAX_DEFAULT  MIB(1)
+#define EVENT_BYTES_MAX_CEILING  MIB(8)
+#define REQUEST_BYTES_MAX        MIB(16)
+#define REQUEST_EVENTS_COUNT_MAX 1024
+#define REQUEST_WRITES_COUNT_MAX 1024
+#define REQUEST_CHECKS_COUNT_MAX 1024
+#define FILTER_CLAUSES_COUNT_MAX 64
+#define CLAUSE_NAMES_COUNT_MAX   64
+#define HEARTBEAT_MS_DEFAULT     10000
+#define HEARTBEAT_MS_MIN         100
+#define HEARTBEAT_MS_MAX         600000
+
+/* A stored record is an encoded event with its place: position, revision and time (at most 11 + 11 + 19 bytes with their
+ * tags), the stream's name (3 + 255) and the event's tag and length (1 + 5). */
+#define RECORD_OVERHEAD_BYTES_MAX 320
+
+/* --- The queue in front of the sequencer. ------------------------------------------------------------------------- */
+/* Requests that wait. A request waits in its own memory, so this bounds the memory of unserved appends to
+ * QUEUE_BYTES_MAX and their number to what two commits can drain. */
+#define QUEUE_REQUESTS_COUNT_MAX 16384
+#define QUEUE_BYTES_MAX          MIB(64)
+
+/* One group is one transaction. LMDB fails a transaction with more than 131,071 dirty pages (512 MiB); a group stays far
+ * below: 16 MiB of records are 4,096 pages, and one request of 16 MiB may come on top. */
+#define GROUP_REQUESTS_COUNT_MAX 4096
+#define GROUP_EVENTS_COUNT_MAX   8192
+#define GROUP_BYTES_MAX          MIB(16)
+
+/* --- Feed. -------------------------------------------------------------------------------------------------------- */
+/* The newest records kept in memory for live subscribers. */
+#define TAIL_BYTES_MAX        MIB(8)
+#define TAIL_CHUNKS_COUNT_MAX 4096
+/* A response carries about this much; one record larger than it travels alone. */
+#define CHUNK_BYTES_TARGET KIB(256)
+/* Events that one step of a filtering reader looks at before it reports where it is. */
+#define STEP_EVENTS_COUNT_MAX        16384
+#define SUBSCRIPTIONS_COUNT_MAX      10000
+#define READER_THREADS_COUNT_DEFAULT 2
+#define READER_THREADS_COUNT_MAX     64
+
+/* --- Store. ------------------------------------------------------------------------------------------------------- */
+/* Address space of the maps; files grow only as they are used. */
+#define LOG_MAP_BYTES_DEFAULT   GIB(1024)
+#define INDEX_MAP_BYTES_DEFAULT GIB(256)
+/* Read transactions at once: the reader pool, the sequencer, the index thread and the tools. */
+#define STORE_READERS_COUNT_MAX 512
+/* A run of the index holds the entries of this many events (DESIGN: sorted runs). */
+#define INDEX_RUN_EVENTS_COUNT 65536
+/* This many runs of a level become one of the next. */
+#define INDEX_RUNS_MERGED_COUNT 8
+/* Events in memory before appends wait for the index thread: four runs. */
+#define INDEX_TAIL_EVENTS_COUNT_MAX (4 * INDEX_RUN_EVENTS_COUNT)
+/* Streams whose last revision is kept in memory. */
+#define STREAM_CACHE_COUNT_MAX 65536
+
+_Static_assert(GROUP_EVENTS_COUNT_MAX >= REQUEST_EVENTS_COUNT_MAX, "a group holds at least one request");
+_Static_assert(QUEUE_BYTES_MAX >= 2 * REQUEST_BYTES_MAX, "the queue holds at least two of the largest requests");
+_Static_assert(EVENT_BYTES_MAX_CEILING < REQUEST_BYTES_MAX, "the largest event fits a request");
+
+#endif

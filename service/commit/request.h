@@ -1,0 +1,88 @@
+/* request.h: one append on its way through the daemon.
+ *
+ * Built and validated by the API edge, decided by apply, answered by the sequencer.
+ * Ownership: the request and everything it points to belong to the caller and live until `done` has been called.
+ * Threads: handed from the caller to the sequencer (sequencer_submit) and back (done). */
+#ifndef SERVICE_COMMIT_REQUEST_H
+#define SERVICE_COMMIT_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/base/bytes.h"
+#include "service/base/checksum.h"
+#include "service/base/uuid.h"
+
+/* What must be true of a stream. */
+enum expectation {
+    EXPECT_ANY,
+    EXPECT_REVISION, /* exactly `expected_revision`; 0: the stream must be new */
+    EXPECT_EXISTS,   /* at least one event */
+};
+
+struct append_event {
+    struct uuid id;
+    struct bytes encoded; /* daybook.v1.Event, its id set */
+};
+
+struct append_write {
+    struct bytes stream;
+    struct term term; /* of the stream */
+    enum expectation expectation;
+    uint64_t expected_revision;
+    const struct append_event *events;
+    uint32_t events_count;
+};
+
+struct append_check {
+    struct bytes stream;
+    struct term term;
+    enum expectation expectation;
+    uint64_t expected_revision;
+};
+
+/* Where the events of one write went. */
+struct append_result {
+    uint64_t first_revision;
+    uint64_t last_revision;
+    uint64_t first_position;
+    uint64_t last_position;
+};
+
+/* A stream that was not where it was expected. */
+struct append_conflict {
+    bool is_check; /* checks[index], else writes[index] */
+    uint32_t index;
+    uint64_t actual_revision;
+};
+
+enum append_outcome {
+    APPEND_PENDING,
+    APPEND_COMMITTED,
+    APPEND_REVISION_CONFLICT, /* `conflicts` says which */
+    APPEND_STORAGE_FULL,      /* nothing was written */
+    APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
+    APPEND_OUTCOME_UNKNOWN,   /* the disk failed under the commit: it may or may not be there after the restart */
+    APPEND_STOPPED,           /* the daemon is stopping; nothing was written */
+};
+
+struct append_request {
+    /* Set by the caller. */
+    const struct append_write *writes;
+    uint32_t writes_count;
+    const struct append_check *checks;
+    uint32_t checks_count;
+    uint32_t events_count;                        /* of all writes */
+    uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
+    struct append_result *results;                /* writes_count of them, filled when committed */
+    struct append_conflict *conflicts;            /* writes_count + checks_count of them */
+    void (*done)(struct append_request *request); /* once, on the sequencer's thread; must not block */
+    void *context;
+
+    /* Set by apply and the sequencer. */
+    enum append_outcome outcome;
+    uint32_t conflicts_count;
+    struct append_request *next; /* the queue's and the group's link */
+};
+
+#endif

@@ -1,0 +1,44 @@
+/* sequencer.h: the one writer: drains the queue, applies whole groups, commits once a group, answers.
+ *
+ * Order after a commit: index, tail, head, then the answers: whoever holds an acknowledgement can read and subscribe to it.
+ * Ownership: the sequencer borrows store, index and listener, which outlive it.
+ * Threads: submit from any thread; everything else from the one that opened it. */
+#ifndef SERVICE_COMMIT_SEQUENCER_H
+#define SERVICE_COMMIT_SEQUENCER_H
+
+#include "service/base/result.h"
+#include "service/commit/listener.h"
+#include "service/commit/request.h"
+
+struct index;
+struct sequencer;
+struct store;
+
+struct sequencer_options {
+    struct store *store;
+    struct index *index;
+    const struct commit_listener *listener;
+};
+
+/* Starts the thread. FAILURE_MEMORY. */
+MUST_USE result sequencer_open(const struct sequencer_options *options, struct sequencer **ret_sequencer);
+
+/* Answers what is queued, then stops the thread and frees. NULL is allowed. Returns NULL. */
+struct sequencer *sequencer_close(struct sequencer *sequencer);
+
+/* Queues a request. FAILURE_LIMIT: the queue is full, FAILURE_STOPPED: the daemon is stopping or its disk has failed; in both
+ * cases `done` is not called. */
+MUST_USE result sequencer_submit(struct sequencer *sequencer, struct append_request *request);
+
+struct sequencer_counts {
+    uint64_t groups_committed;
+    uint64_t requests_committed;
+    uint64_t events_committed;
+    uint64_t requests_refused;  /* by what they expected */
+    uint64_t requests_rejected; /* because the queue was full */
+    uint64_t queue_requests_count;
+    uint64_t queue_bytes;
+};
+struct sequencer_counts sequencer_count(struct sequencer *sequencer);
+
+#endif

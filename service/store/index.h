@@ -1,0 +1,73 @@
+/* index.h: from names to events; derived from the log, hidden behind add, last and range.
+ *
+ * An entry says: `term` (a stream, a type, a tag, an event id; see checksum.h) has, under `number`, the event at
+ * `position`. For streams the number is the revision, for types and tags the position, for ids 0. Within one term numbers
+ * ascend with positions.
+ *
+ * Shape (ARCHITECTURE.md): entries of the newest events live in memory (the tail). Every INDEX_RUN_EVENTS_COUNT events the
+ * index thread sorts them into one new run, a sub-database of DIR/index filled in key order; INDEX_RUNS_MERGED_COUNT runs
+ * of a level are merged into one of the next, in bounded steps. Runs cover disjoint, ascending ranges of positions. The
+ * table `runs` lists them; a run counts only once it is listed, in the same transaction that completes it.
+ *   key of a run's entry   term (16 bytes), number (8 bytes, big-endian)
+ *   value                  position (8 bytes, big-endian)
+ *
+ * The caller verifies each hit against the event's own bytes: two names may share a term.
+ * Threads: add belongs to one thread; queries to any, at any time, and see everything added before they began. */
+#ifndef SERVICE_STORE_INDEX_H
+#define SERVICE_STORE_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/base/checksum.h"
+#include "service/base/result.h"
+
+struct index;
+
+struct index_options {
+    const char *directory;     /* DIR/index; made when it is not there */
+    uint64_t map_bytes;        /* 0: INDEX_MAP_BYTES_DEFAULT */
+    uint32_t run_events_count; /* 0: INDEX_RUN_EVENTS_COUNT; tests use small ones */
+    const char *store_id;      /* an index of another store is thrown away and built anew */
+};
+
+struct index_entry {
+    struct term term;
+    uint64_t number;
+    uint64_t position;
+};
+
+/* Opens the index. One that is missing, damaged, of another store or of another format is begun anew (a log line says so):
+ * the caller then adds the whole log. Failures: FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_MEMORY. */
+MUST_USE result index_open(const struct index_options *options, struct index **ret_index, struct problem *ret_problem);
+
+/* Stops the thread after its current step. What is only in memory is added again after the next open. NULL is allowed.
+ * Returns NULL. */
+struct index *index_close(struct index *index);
+
+/* Everything up to this position is in runs; the caller adds what the log has after it, before the first query. */
+uint64_t index_position(const struct index *index);
+
+/* Adds all entries of the event at `position`, the one after the last added. Waits while the tail is full (back-pressure:
+ * the index is slower than the appends); `FAILURE_STORAGE` when the index thread has failed. */
+MUST_USE result index_add(struct index *index, uint64_t position, const struct index_entry *entries, uint32_t count);
+
+enum index_direction { INDEX_FORWARD, INDEX_BACKWARD };
+
+/* Finds up to `count_max` entries of a term from `number` (inclusive) on, ascending or descending. Fewer than asked for:
+ * there are no more. */
+MUST_USE result index_range(struct index *index, struct term term, uint64_t number, enum index_direction direction,
+                            uint32_t count_max, struct index_entry *ret_entries, uint32_t *ret_count);
+
+/* The entry of a term with the greatest number; FAILURE_NOT_FOUND when there is none. */
+MUST_USE result index_last(struct index *index, struct term term, struct index_entry *ret_entry);
+
+struct index_counts {
+    uint64_t runs_count;
+    uint64_t tail_events_count;
+    uint64_t used_bytes;
+    uint64_t waits_count; /* adds that had to wait */
+};
+struct index_counts index_count(struct index *index);
+
+#endif

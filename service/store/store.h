@@ -1,0 +1,76 @@
+/* store.h: the log on disk: one data directory, one LMDB environment, one writer.
+ *
+ *   DIR/FORMAT          "daybook store 1\n<store id>\n"; written once, by write, fsync, rename, fsync of the directory
+ *   DIR/LOCK            flock: one daemon a directory
+ *   DIR/log/            LMDB: events, streams, checkpoints, meta
+ *   DIR/index/          LMDB: the index, derived from the log; see index.h
+ *
+ * Table `events`: key = position (8 bytes, native, MDB_INTEGERKEY); value = record, then its CRC32C (record.h).
+ * Tables `streams`, `checkpoints`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1).
+ *
+ * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE nothing
+ * may be acknowledged any more and the process must end: LMDB's next commit might succeed on a broken file.
+ * Threads: the writing functions belong to one thread; each reader to one thread at a time; open and close to nobody else.
+ */
+#ifndef SERVICE_STORE_STORE_H
+#define SERVICE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/base/bytes.h"
+#include "service/base/result.h"
+#include "service/base/uuid.h"
+
+struct store;
+struct store_reader;
+
+struct store_options {
+    const char *directory; /* made when it is not there; its parent must be */
+    uint64_t map_bytes;    /* 0: LOG_MAP_BYTES_DEFAULT */
+    bool remote_file_system_allowed;
+};
+
+/* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another daemon),
+ * FAILURE_FORMAT (newer or foreign; nothing is touched), FAILURE_CORRUPT (a file is shorter than LMDB's pages say: checked
+ * before mapping), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable, remote). */
+MUST_USE result store_open(const struct store_options *options, struct store **ret_store, struct problem *ret_problem);
+
+/* Every reader must be closed before. NULL is allowed. Returns NULL. */
+struct store *store_close(struct store *store);
+
+/* Identity of the store; 36 characters and an end. Valid until close. */
+const char *store_id(const struct store *store);
+/* The data directory. Valid until close. */
+const char *store_directory(const struct store *store);
+
+/* --- Writing: one transaction at a time. ---------------------------------------------------------------------------- */
+
+MUST_USE result store_begin(struct store *store);
+/* The last position as the transaction sees it, 0 in an empty store. */
+uint64_t store_position_last(const struct store *store);
+/* Stores the record with the position after the last one, and its checksum. Asserts that positions have no gap. */
+MUST_USE result store_append(struct store *store, uint64_t position, struct bytes record);
+/* On disk when it returns RESULT_OK. FAILURE_STORAGE_FULL: nothing was written and the store goes on; FAILURE_STORAGE: see
+ * above. In each case the transaction is over. */
+MUST_USE result store_commit(struct store *store);
+void store_abort(struct store *store);
+
+/* --- Reading: short transactions, never at a client's pace. --------------------------------------------------------- */
+
+MUST_USE result store_reader_open(struct store *store, struct store_reader **ret_reader);
+struct store_reader *store_reader_close(struct store_reader *reader);
+
+/* Takes a snapshot; ends with store_reader_end. `ret_position_last` (may be NULL) is the last position in it. */
+MUST_USE result store_reader_begin(struct store_reader *reader, uint64_t *ret_position_last);
+void store_reader_end(struct store_reader *reader);
+
+/* The record at a position, its checksum verified and cut off; FAILURE_NOT_FOUND, or FAILURE_CORRUPT when the checksum is
+ * wrong. Following positions in order, up or down, cost a step of the cursor instead of a search. The view is valid until
+ * store_reader_end. */
+MUST_USE result store_reader_get(struct store_reader *reader, uint64_t position, struct bytes *ret_record);
+
+/* Bytes of the log's file in use (pages), for figures. */
+uint64_t store_used_bytes(const struct store *store);
+
+#endif
