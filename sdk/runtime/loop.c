@@ -1,0 +1,81 @@
+/* loop.c: see loop.h. */
+#define _GNU_SOURCE /* pthread_setname_np */
+
+#include "sdk/runtime/loop.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local bool inside;
+
+/* What a thread's own fault raises must reach a crash handler; everything else is for the program's threads. */
+static void block_signals(sigset_t *ret_previous) {
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        sigdelset(&blocked, faults[i]);
+    }
+    int error = pthread_sigmask(SIG_BLOCK, &blocked, ret_previous);
+    assert(error == 0);
+}
+
+static void restore_signals(const sigset_t *previous) {
+    int error = pthread_sigmask(SIG_SETMASK, previous, NULL);
+    assert(error == 0);
+}
+
+void daybook__core_ref(void) {
+    sigset_t previous;
+    block_signals(&previous);
+    grpc_init();
+    restore_signals(&previous);
+}
+
+void daybook__core_unref(void) {
+    grpc_shutdown();
+}
+
+static void *run(void *argument) {
+    struct loop *loop = argument;
+    inside = true;
+    for (;;) {
+        grpc_event event = grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        if (event.type == GRPC_QUEUE_SHUTDOWN) return NULL;
+        assert(event.type == GRPC_OP_COMPLETE);
+        struct loop_operation *operation = event.tag;
+        operation->complete(operation, event.success != 0);
+    }
+}
+
+bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status) {
+    assert(strlen(name) <= 15);
+    loop->queue = grpc_completion_queue_create_for_next(NULL);
+    sigset_t previous;
+    block_signals(&previous);
+    int error = pthread_create(&loop->thread, NULL, run, loop);
+    restore_signals(&previous);
+    if (error != 0) {
+        grpc_completion_queue_shutdown(loop->queue);
+        grpc_completion_queue_destroy(loop->queue);
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "cannot make a thread: %s", strerror(error));
+        return false;
+    }
+    pthread_setname_np(loop->thread, name);
+    return true;
+}
+
+void daybook__loop_close(struct loop *loop) {
+    assert(!daybook__loop_is_inside());
+    grpc_completion_queue_shutdown(loop->queue);
+    int error = pthread_join(loop->thread, NULL);
+    assert(error == 0);
+    grpc_completion_queue_destroy(loop->queue);
+    loop->queue = NULL;
+}
+
+bool daybook__loop_is_inside(void) {
+    return inside;
+}

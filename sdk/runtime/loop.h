@@ -1,0 +1,45 @@
+/* loop.h: gRPC core for this process, and completion queues with the thread that runs their completions.
+ *
+ * Ownership: a loop belongs to whoever opens it and is opened in memory of that owner. An operation is embedded in what
+ * it belongs to (a call, a stream, a server) and must stay there until it has completed.
+ * Threads: completions of one loop run one after the other on its thread; those of different loops at the same time.
+ * open and close: one thread, never the loop's own.
+ * Errors: RESOURCE_EXHAUSTED when no thread can be made. */
+#ifndef DAYBOOK_SDK_RUNTIME_LOOP_H
+#define DAYBOOK_SDK_RUNTIME_LOOP_H
+
+#include <pthread.h>
+
+#include <grpc/grpc.h>
+
+#include "daybook/method.h"
+#include "daybook/status.h"
+
+/* The tag of everything that is started on a completion queue. `complete` runs once for each start, may free its
+ * operation and must not block. */
+struct loop_operation {
+    void (*complete)(struct loop_operation *operation, bool ok);
+};
+
+struct loop {
+    grpc_completion_queue *queue;
+    pthread_t thread;
+};
+
+/* Counts a user of gRPC core, which is set up by the first and torn down after the last. Any thread. Threads that core
+ * makes on the way take no signals, as those of a loop. */
+void daybook__core_ref(void);
+void daybook__core_unref(void);
+
+/* Starts a loop; core must be referenced until it is closed. `name` is the thread's, at most 15 characters. Its thread
+ * blocks every signal that is not a fault of its own, so that a program's handlers run on the program's own threads. */
+DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status);
+
+/* Runs what has been started to its completion and joins the thread. Nothing may be started on the queue any more, and
+ * everything that has been must be on its way to its end, or this waits for ever. */
+void daybook__loop_close(struct loop *loop);
+
+/* Whether the calling thread is that of some loop: there, nothing may wait for a completion. */
+bool daybook__loop_is_inside(void);
+
+#endif

@@ -1,0 +1,179 @@
+/* options.c: see options.h. */
+#include "sdk/runtime/options.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#include <grpc/compression.h>
+#include <grpc/support/cpu.h>
+
+#define MIB (1024u * 1024u)
+
+/* One number of an options struct: zero becomes the default, all else must be in its range. */
+struct number {
+    const char *name;
+    uint32_t *value;
+    uint32_t value_default;
+    uint32_t value_min;
+    uint32_t value_max;
+};
+
+static bool numbers_resolve(const struct number *numbers, size_t count, daybook_status *ret_status) {
+    for (size_t i = 0; i < count; i++) {
+        const struct number *number = &numbers[i];
+        if (*number->value == 0) *number->value = number->value_default;
+        if (*number->value < number->value_min || *number->value > number->value_max) {
+            daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                               "option %s is %u; it must be %u to %u, or 0 for %u", number->name, *number->value,
+                               number->value_min, number->value_max, number->value_default);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool address_check(const char *name, const char *address, daybook_status *ret_status) {
+    if (address == NULL || address[0] == '\0') {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "option %s is missing", name);
+        return false;
+    }
+    size_t size = strnlen(address, DAYBOOK__TARGET_BYTES_MAX + 1);
+    if (size > DAYBOOK__TARGET_BYTES_MAX) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "option %s is longer than %u bytes", name,
+                           DAYBOOK__TARGET_BYTES_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (address[i] <= ' ' || address[i] > '~') {
+            daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                               "option %s holds a byte that no address has, at index %zu", name, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool daybook__client_options_resolve(const daybook_client_options *options, daybook_client_options *ret_resolved,
+                                     daybook_status *ret_status) {
+    daybook_client_options resolved = options == NULL ? (daybook_client_options){0} : *options;
+    const struct number numbers[] = {
+        {"threads_count", &resolved.threads_count, 1, 1, DAYBOOK__THREADS_MAX},
+        {"message_bytes_max", &resolved.message_bytes_max, 16 * MIB + 64 * 1024, 1, INT_MAX},
+        {"keepalive_ms", &resolved.keepalive_ms, 30000, DAYBOOK__KEEPALIVE_MS_MIN, INT_MAX},
+        {"reconnect_backoff_max_ms", &resolved.reconnect_backoff_max_ms, 2000, 100, INT_MAX},
+    };
+    if (!address_check("target", resolved.target, ret_status)) return false;
+    if (!numbers_resolve(numbers, sizeof numbers / sizeof numbers[0], ret_status)) return false;
+    *ret_resolved = resolved;
+    return true;
+}
+
+static uint32_t cores_count(void) {
+    unsigned count = gpr_cpu_num_cores();
+    return count < 1 ? 1 : count > DAYBOOK__THREADS_MAX ? DAYBOOK__THREADS_MAX : count;
+}
+
+bool daybook__server_options_resolve(const daybook_server_options *options, daybook_server_options *ret_resolved,
+                                     daybook_status *ret_status) {
+    daybook_server_options resolved = options == NULL ? (daybook_server_options){0} : *options;
+    const struct number numbers[] = {
+        {"threads_count", &resolved.threads_count, cores_count(), 1, DAYBOOK__THREADS_MAX},
+        {"message_bytes_max", &resolved.message_bytes_max, 16 * MIB, 1, INT_MAX},
+        {"metadata_bytes_max", &resolved.metadata_bytes_max, 16 * 1024, 1024, 16 * MIB},
+        {"concurrent_calls_max", &resolved.concurrent_calls_max, 1024, 1, INT_MAX},
+        {"keepalive_ms", &resolved.keepalive_ms, 30000, 1000, INT_MAX},
+        {"keepalive_timeout_ms", &resolved.keepalive_timeout_ms, 10000, 1000, INT_MAX},
+        {"connection_idle_ms", &resolved.connection_idle_ms, 600000, 1000, INT_MAX},
+        {"handshake_timeout_ms", &resolved.handshake_timeout_ms, 10000, 1, INT_MAX},
+    };
+    if (!address_check("listen", resolved.listen, ret_status)) return false;
+    if (!numbers_resolve(numbers, sizeof numbers / sizeof numbers[0], ret_status)) return false;
+    if (resolved.memory_bytes_max == 0) resolved.memory_bytes_max = (uint64_t)256 * MIB;
+    if (resolved.memory_bytes_max < MIB || resolved.memory_bytes_max > SIZE_MAX / 2) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                           "option memory_bytes_max is %llu; it must be at least 1 MiB, or 0 for 256 MiB",
+                           (unsigned long long)resolved.memory_bytes_max);
+        return false;
+    }
+    *ret_resolved = resolved;
+    return true;
+}
+
+/* Keys that HTTP/2 and gRPC use themselves; a program that sets them would change what the message means. */
+static bool key_is_reserved(const char *key) {
+    static const char *const reserved[] = {
+        "connection", "content-length",   "content-type",      "host",    "keep-alive",
+        "te",         "proxy-connection", "transfer-encoding", "upgrade", "user-agent",
+    };
+    if (strncmp(key, "grpc-", 5) == 0) return true;
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+        if (strcmp(key, reserved[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* What is wrong with a header, NULL when nothing is. The grammar is that of gRPC's PROTOCOL-HTTP2.md. */
+static const char *header_problem(const daybook_header *header) {
+    if (header->key == NULL || header->key[0] == '\0') return "has no key";
+    size_t key_size = strnlen(header->key, DAYBOOK__HEADER_KEY_BYTES_MAX + 1);
+    if (key_size > DAYBOOK__HEADER_KEY_BYTES_MAX) return "has a key of more than 255 bytes";
+    if (strspn(header->key, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != key_size) {
+        return "has a key with other characters than a-z 0-9 _ - .";
+    }
+    if (key_is_reserved(header->key)) return "has a key that is reserved for gRPC";
+    if (header->value == NULL) return "has no value";
+    size_t value_size = strnlen(header->value, DAYBOOK__HEADER_VALUE_BYTES_MAX + 1);
+    if (value_size > DAYBOOK__HEADER_VALUE_BYTES_MAX) return "has a value of more than 8192 bytes";
+    for (size_t i = 0; i < value_size; i++) {
+        if (header->value[i] < ' ' || header->value[i] > '~') return "has a value that is not printable ASCII";
+    }
+    return NULL;
+}
+
+bool daybook__call_options_resolve(const daybook_call_options *options, daybook_method_kind kind,
+                                   daybook_call_options *ret_resolved, daybook_status *ret_status) {
+    daybook_call_options resolved = options == NULL ? (daybook_call_options){0} : *options;
+    if (resolved.timeout_ms == 0) {
+        resolved.timeout_ms = kind == DAYBOOK_METHOD_UNARY ? DAYBOOK_TIMEOUT_DEFAULT_MS : DAYBOOK_TIMEOUT_NONE;
+    }
+    if (resolved.headers_count > DAYBOOK__HEADERS_MAX) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "%zu headers; at most %u are allowed",
+                           resolved.headers_count, DAYBOOK__HEADERS_MAX);
+        return false;
+    }
+    assert(resolved.headers_count == 0 || resolved.headers != NULL);
+    for (size_t i = 0; i < resolved.headers_count; i++) {
+        const char *problem = header_problem(&resolved.headers[i]);
+        if (problem != NULL) {
+            daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "header %zu %s", i, problem);
+            return false;
+        }
+    }
+    *ret_resolved = resolved;
+    return true;
+}
+
+void daybook__channel_arguments_add(struct channel_arguments *arguments, const char *key, uint32_t value) {
+    assert(arguments->count < DAYBOOK__CHANNEL_ARGUMENTS_MAX);
+    assert(value <= INT_MAX);
+    /* gRPC's struct is not const-correct; it copies the list before it returns. */
+    arguments->items[arguments->count++] =
+        (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = (int)value};
+}
+
+void daybook__channel_arguments_add_text(struct channel_arguments *arguments, const char *key, const char *value) {
+    assert(arguments->count < DAYBOOK__CHANNEL_ARGUMENTS_MAX);
+    arguments->items[arguments->count++] =
+        (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
+}
+
+grpc_channel_args daybook__channel_arguments_list(struct channel_arguments *arguments) {
+    return (grpc_channel_args){.num_args = arguments->count, .args = arguments->items};
+}
+
+void daybook__channel_arguments_add_common(struct channel_arguments *arguments, uint32_t message_bytes_max) {
+    daybook__channel_arguments_add(arguments, GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                                   1u << GRPC_COMPRESS_NONE);
+    daybook__channel_arguments_add(arguments, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, message_bytes_max);
+}
