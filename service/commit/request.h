@@ -63,6 +63,7 @@ enum append_outcome {
     APPEND_STORAGE_FULL,      /* nothing was written */
     APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
     APPEND_OUTCOME_UNKNOWN,   /* the disk failed under the commit: it may or may not be there after the restart */
+    APPEND_OUT_OF_MEMORY,     /* nothing was written */
     APPEND_STOPPED,           /* the daemon is stopping; nothing was written */
 };
 

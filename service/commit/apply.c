@@ -1,0 +1,148 @@
+#include "service/commit/apply.h"
+
+#include <assert.h>
+
+#include "service/commit/revisions.h"
+#include "service/store/store.h"
+
+static result last_recorded(struct store *store, uint64_t position, int64_t *ret_recorded_ns) {
+    struct store_reader *reader;
+    TRY(store_reader_open(store, &reader));
+    struct bytes encoded;
+    struct record record;
+    result outcome = store_reader_begin(reader, NULL);
+    if (!failed(outcome)) {
+        outcome = store_reader_get(reader, position, &encoded);
+        if (!failed(outcome)) outcome = record_read(encoded, &record);
+        if (!failed(outcome)) *ret_recorded_ns = record.recorded_ns;
+        store_reader_end(reader);
+    }
+    store_reader_close(reader);
+    return outcome;
+}
+
+result apply_init(struct apply *apply, struct store *store, struct revisions *revisions) {
+    *apply = (struct apply){.store = store, .revisions = revisions, .position_last = store_position_last(store)};
+    if (apply->position_last == 0) return RESULT_OK;
+    TRY(last_recorded(store, apply->position_last, &apply->recorded_last_ns));
+    apply->recorded_committed_ns = apply->recorded_last_ns;
+    return RESULT_OK;
+}
+
+static bool expectation_holds(enum expectation expectation, uint64_t expected, uint64_t actual) {
+    switch (expectation) {
+    case EXPECT_ANY:
+        return true;
+    case EXPECT_REVISION:
+        return actual == expected;
+    case EXPECT_EXISTS:
+        return actual > 0;
+    }
+    assert(!"an expectation is one of the three");
+    return false;
+}
+
+/* Checks one stream and notes a conflict. */
+static result stream_check(struct apply *apply, struct append_request *request, bool is_check, uint32_t index,
+                           const struct append_check *check) {
+    uint64_t actual;
+    TRY(revisions_get(apply->revisions, check->term, check->stream, &actual));
+    if (expectation_holds(check->expectation, check->expected_revision, actual)) return RESULT_OK;
+    request->conflicts[request->conflicts_count++] =
+        (struct append_conflict){.is_check = is_check, .index = index, .actual_revision = actual};
+    return RESULT_OK;
+}
+
+/* Finds every conflict, not just the first, against the state before the request. */
+static result conflicts_find(struct apply *apply, struct append_request *request) {
+    request->conflicts_count = 0;
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        const struct append_write *write = &request->writes[index];
+        if (write->expectation == EXPECT_ANY) continue;
+        const struct append_check check = {.stream = write->stream,
+                                           .term = write->term,
+                                           .expectation = write->expectation,
+                                           .expected_revision = write->expected_revision};
+        TRY(stream_check(apply, request, false, index, &check));
+    }
+    for (uint32_t index = 0; index < request->checks_count; index++) {
+        TRY(stream_check(apply, request, true, index, &request->checks[index]));
+    }
+    return RESULT_OK;
+}
+
+static result event_write(struct apply *apply, const struct record *record, struct chunk *chunk) {
+    struct bytes encoded;
+    TRY(chunk_append(chunk, record, &encoded));
+    return store_append(apply->store, record->position, encoded);
+}
+
+static result write_apply(struct apply *apply, const struct append_write *write, struct append_result *ret_result,
+                          struct chunk *chunk) {
+    uint64_t revision;
+    TRY(revisions_get(apply->revisions, write->term, write->stream, &revision));
+    ret_result->first_revision = revision + 1;
+    ret_result->first_position = apply->position_last + 1;
+    for (uint32_t index = 0; index < write->events_count; index++) {
+        const struct record record = {.position = apply->position_last + 1,
+                                      .stream = write->stream,
+                                      .revision = revision + 1,
+                                      .recorded_ns = apply->recorded_last_ns,
+                                      .event = write->events[index].encoded};
+        TRY(event_write(apply, &record, chunk));
+        apply->position_last++;
+        revision++;
+    }
+    ret_result->last_revision = revision;
+    ret_result->last_position = apply->position_last;
+    revisions_set(apply->revisions, write->term, write->stream, revision);
+    return RESULT_OK;
+}
+
+/* Looks up every stream that is written, so that damage is found before the request has left a trace. */
+static result streams_probe(struct apply *apply, const struct append_request *request) {
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        uint64_t revision;
+        TRY(revisions_get(apply->revisions, request->writes[index].term, request->writes[index].stream, &revision));
+    }
+    return RESULT_OK;
+}
+
+static result request_apply(struct apply *apply, struct append_request *request, int64_t now_ns, struct chunk *chunk) {
+    result readable = conflicts_find(apply, request);
+    if (!failed(readable)) readable = streams_probe(apply, request);
+    if (readable.failure == FAILURE_CORRUPT) {
+        request->outcome = APPEND_STORAGE_CORRUPT;
+        return RESULT_OK;
+    }
+    TRY(readable);
+    if (request->conflicts_count > 0) {
+        request->outcome = APPEND_REVISION_CONFLICT;
+        return RESULT_OK;
+    }
+    apply->recorded_last_ns = now_ns > apply->recorded_last_ns ? now_ns : apply->recorded_last_ns + 1;
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        TRY(write_apply(apply, &request->writes[index], &request->results[index], chunk));
+    }
+    request->outcome = APPEND_COMMITTED;
+    return RESULT_OK;
+}
+
+result apply_group(struct apply *apply, struct append_request *requests, int64_t now_ns, struct chunk *chunk) {
+    for (struct append_request *request = requests; request != NULL; request = request->next) {
+        TRY(request_apply(apply, request, now_ns, chunk));
+    }
+    return RESULT_OK;
+}
+
+void apply_commit(struct apply *apply, const struct chunk *chunk) {
+    assert(chunk_records_count(chunk) == 0 || chunk_position_last(chunk) == apply->position_last);
+    apply->recorded_committed_ns = apply->recorded_last_ns;
+    revisions_commit(apply->revisions);
+}
+
+void apply_abort(struct apply *apply) {
+    apply->position_last = store_position_last(apply->store);
+    apply->recorded_last_ns = apply->recorded_committed_ns;
+    revisions_abort(apply->revisions);
+}

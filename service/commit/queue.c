@@ -1,0 +1,90 @@
+#include "service/commit/queue.h"
+
+#include <assert.h>
+
+#include "service/base/limits.h"
+
+void queue_init(struct queue *queue) {
+    *queue = (struct queue){.last_link = &queue->first};
+    pthread_mutex_init(&queue->mutex, NULL);
+    pthread_cond_init(&queue->filled, NULL);
+}
+
+void queue_deinit(struct queue *queue) {
+    assert(queue->first == NULL);
+    pthread_cond_destroy(&queue->filled);
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+static result push_locked(struct queue *queue, struct append_request *request) {
+    if (queue->closed) return failure_result(FAILURE_STOPPED);
+    if (queue->requests_count == QUEUE_REQUESTS_COUNT_MAX ||
+        queue->size_bytes + request->size_bytes > QUEUE_BYTES_MAX) {
+        queue->rejected_count++;
+        return failure_result(FAILURE_LIMIT);
+    }
+    request->next = NULL;
+    *queue->last_link = request;
+    queue->last_link = &request->next;
+    queue->requests_count++;
+    queue->size_bytes += request->size_bytes;
+    return RESULT_OK;
+}
+
+result queue_push(struct queue *queue, struct append_request *request) {
+    pthread_mutex_lock(&queue->mutex);
+    const result outcome = push_locked(queue, request);
+    const bool wake = !failed(outcome) && queue->taker_waits;
+    if (wake) queue->taker_waits = false;
+    pthread_mutex_unlock(&queue->mutex);
+    if (wake) pthread_cond_signal(&queue->filled);
+    return outcome;
+}
+
+/* The first request always fits: each limit of a request is below the group's. */
+static bool group_has_room(const struct queue_group *group, const struct append_request *request) {
+    if (group->requests_count == 0) return true;
+    return group->requests_count < GROUP_REQUESTS_COUNT_MAX &&
+           group->events_count + request->events_count <= GROUP_EVENTS_COUNT_MAX &&
+           group->size_bytes + request->size_bytes <= GROUP_BYTES_MAX;
+}
+
+static void take_locked(struct queue *queue, struct queue_group *ret_group) {
+    struct queue_group group = {.first = queue->first};
+    struct append_request *request = queue->first;
+    struct append_request *last = NULL;
+    while (request != NULL && group_has_room(&group, request)) {
+        group.requests_count++;
+        group.events_count += request->events_count;
+        group.size_bytes += request->size_bytes;
+        last = request;
+        request = request->next;
+    }
+    assert(last != NULL);
+    last->next = NULL;
+    queue->first = request;
+    if (request == NULL) queue->last_link = &queue->first;
+    queue->requests_count -= group.requests_count;
+    queue->size_bytes -= group.size_bytes;
+    *ret_group = group;
+}
+
+bool queue_take(struct queue *queue, struct queue_group *ret_group) {
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->first == NULL && !queue->closed) {
+        queue->taker_waits = true;
+        pthread_cond_wait(&queue->filled, &queue->mutex);
+    }
+    const bool found = queue->first != NULL;
+    if (found) take_locked(queue, ret_group);
+    pthread_mutex_unlock(&queue->mutex);
+    return found;
+}
+
+void queue_close(struct queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    queue->taker_waits = false;
+    pthread_mutex_unlock(&queue->mutex);
+    pthread_cond_signal(&queue->filled);
+}

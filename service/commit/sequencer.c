@@ -1,0 +1,144 @@
+#include "service/commit/sequencer.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "service/base/clock.h"
+#include "service/commit/committer.h"
+#include "service/commit/log.h"
+#include "service/commit/queue.h"
+
+struct sequencer {
+    struct queue queue;
+    struct log log;
+    struct committer committer;
+    pthread_t thread;
+    bool storage_failed; /* the sequencer's thread alone */
+    atomic_uint_fast64_t groups_committed;
+    atomic_uint_fast64_t requests_committed;
+    atomic_uint_fast64_t events_committed;
+    atomic_uint_fast64_t requests_refused;
+};
+
+/* Only the sequencer's thread writes the counters: a plain load and store is enough. */
+static void count_add(atomic_uint_fast64_t *counter, uint64_t count) {
+    const uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, before + count, memory_order_relaxed);
+}
+
+/* Answers in the order of arrival. `done` gives the request back to its owner: it is not touched afterwards. */
+static void group_answer(struct sequencer *sequencer, const struct log_group *group) {
+    uint64_t committed = 0;
+    struct append_request *request = group->requests.first;
+    while (request != NULL) {
+        struct append_request *next = request->next;
+        if (request->outcome == APPEND_COMMITTED) committed++;
+        request->done(request);
+        request = next;
+    }
+    count_add(&sequencer->requests_committed, committed);
+    count_add(&sequencer->requests_refused, group->requests.requests_count - committed);
+}
+
+static void group_deliver(void *context, const struct log_group *group) {
+    struct sequencer *sequencer = context;
+    uint32_t events_count = 0;
+    const result outcome = committer_commit(&sequencer->committer, group, &events_count);
+    if (failed(outcome)) {
+        sequencer->storage_failed = true;
+        queue_close(&sequencer->queue);
+    }
+    if (events_count > 0) count_add(&sequencer->groups_committed, 1);
+    count_add(&sequencer->events_committed, events_count);
+    group_answer(sequencer, group);
+}
+
+/* After a storage failure nothing is written any more: LMDB's next commit might succeed on a broken file. */
+static void group_refuse(struct sequencer *sequencer, const struct log_group *group) {
+    for (struct append_request *request = group->requests.first; request != NULL; request = request->next) {
+        request->outcome = APPEND_STOPPED;
+    }
+    group_answer(sequencer, group);
+}
+
+static void *sequence(void *context) {
+    struct sequencer *sequencer = context;
+    struct log_group group;
+    while (queue_take(&sequencer->queue, &group.requests)) {
+        group.now_ns = clock_wall_ns();
+        if (sequencer->storage_failed) {
+            group_refuse(sequencer, &group);
+        } else {
+            sequencer->log.propose(&sequencer->log, &group);
+        }
+    }
+    return NULL;
+}
+
+/* Signals are the main thread's business: a new thread inherits the mask of the one that makes it. */
+static int thread_start(struct sequencer *sequencer) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int outcome = pthread_create(&sequencer->thread, NULL, sequence, sequencer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (outcome == 0) pthread_setname_np(sequencer->thread, "sequencer");
+    return outcome;
+}
+
+result sequencer_open(const struct sequencer_options *options, struct sequencer **ret_sequencer) {
+    struct sequencer *sequencer = calloc(1, sizeof *sequencer);
+    if (sequencer == NULL) return failure_result(FAILURE_MEMORY);
+    const result outcome = committer_init(&sequencer->committer, options->store, options->index, options->listener);
+    if (failed(outcome)) {
+        free(sequencer);
+        return outcome;
+    }
+    queue_init(&sequencer->queue);
+    log_local_init(&sequencer->log, group_deliver, sequencer);
+    if (thread_start(sequencer) != 0) {
+        queue_deinit(&sequencer->queue);
+        committer_deinit(&sequencer->committer);
+        free(sequencer);
+        return failure_result(FAILURE_MEMORY);
+    }
+    *ret_sequencer = sequencer;
+    return RESULT_OK;
+}
+
+struct sequencer *sequencer_close(struct sequencer *sequencer) {
+    if (sequencer == NULL) return NULL;
+    queue_close(&sequencer->queue);
+    pthread_join(sequencer->thread, NULL);
+    queue_deinit(&sequencer->queue);
+    committer_deinit(&sequencer->committer);
+    free(sequencer);
+    return NULL;
+}
+
+result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
+    assert(request->writes_count > 0 && request->events_count > 0 && request->done != NULL);
+    request->outcome = APPEND_PENDING;
+    request->conflicts_count = 0;
+    return queue_push(&sequencer->queue, request);
+}
+
+struct sequencer_counts sequencer_count(struct sequencer *sequencer) {
+    struct queue *queue = &sequencer->queue;
+    struct sequencer_counts counts = {
+        .groups_committed = atomic_load_explicit(&sequencer->groups_committed, memory_order_relaxed),
+        .requests_committed = atomic_load_explicit(&sequencer->requests_committed, memory_order_relaxed),
+        .events_committed = atomic_load_explicit(&sequencer->events_committed, memory_order_relaxed),
+        .requests_refused = atomic_load_explicit(&sequencer->requests_refused, memory_order_relaxed),
+    };
+    pthread_mutex_lock(&queue->mutex);
+    counts.requests_rejected = queue->rejected_count;
+    counts.queue_requests_count = queue->requests_count;
+    counts.queue_bytes = queue->size_bytes;
+    pthread_mutex_unlock(&queue->mutex);
+    return counts;
+}
