@@ -1,0 +1,186 @@
+#include "tests/bench/closed_loop.h"
+
+#include "tests/bench/measure.h"
+
+#include <assert.h>
+#include <grpc/support/time.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_MS 10000u
+
+/* When calls count: set before the threads start, constant from then on. */
+struct window {
+    uint64_t begin_ns;
+    uint64_t end_ns;
+};
+
+struct worker {
+    const struct closed_loop_options *options;
+    struct window window;
+    pthread_t thread;
+    struct connection connection;
+    void *method;
+    grpc_completion_queue *queue;
+    struct unary_call *calls;
+    uint32_t calls_in_flight;
+    uint32_t calls_running;
+    uint32_t request_next;
+    /* Calls that may still be started. */
+    uint64_t calls_left;
+    uint64_t calls_all_count;
+    struct histogram latency_us;
+    bool failed;
+    char error[CALL_ERROR_BYTES];
+};
+
+static void start_call(struct worker *worker, struct unary_call *call, uint64_t now_ns) {
+    const struct closed_loop_options *options = worker->options;
+    grpc_slice request = options->requests[worker->request_next];
+    worker->request_next = (worker->request_next + 1) % options->requests_count;
+    worker->calls_left--;
+    worker->calls_running++;
+    unary_start(call, &worker->connection, worker->method, worker->queue, request, gpr_inf_future(GPR_CLOCK_MONOTONIC));
+    call->started_ns = now_ns;
+}
+
+/* Counts a call that has ended; remembers the first error. */
+static void end_call(struct worker *worker, struct unary_call *call, uint64_t now_ns) {
+    uint64_t started_ns = call->started_ns;
+    worker->calls_running--;
+    worker->calls_all_count++;
+    char error[CALL_ERROR_BYTES];
+    if (!unary_finish(call, error)) {
+        if (!worker->failed) memcpy(worker->error, error, sizeof error);
+        worker->failed = true;
+        return;
+    }
+    if (now_ns >= worker->window.begin_ns && now_ns < worker->window.end_ns)
+        histogram_record(&worker->latency_us, (now_ns - started_ns) / 1000);
+}
+
+static void *worker_main(void *context) {
+    struct worker *worker = context;
+    for (uint32_t i = 0; i < worker->calls_in_flight && worker->calls_left > 0; i++)
+        start_call(worker, &worker->calls[i], measure_now_ns());
+    while (worker->calls_running > 0) {
+        grpc_event event = grpc_completion_queue_next(worker->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        assert(event.type == GRPC_OP_COMPLETE);
+        struct unary_call *call = event.tag;
+        uint64_t now_ns = measure_now_ns();
+        end_call(worker, call, now_ns);
+        bool go_on = !worker->failed && worker->calls_left > 0 && now_ns < worker->window.end_ns;
+        if (go_on) start_call(worker, call, now_ns);
+    }
+    return NULL;
+}
+
+/* The share of worker `index` when `total` is dealt out to `count`. */
+static uint64_t share(uint64_t total, uint32_t count, uint32_t index) {
+    return total / count + (index < total % count ? 1u : 0u);
+}
+
+static bool worker_init(struct worker *worker, const struct closed_loop_options *options, uint32_t index,
+                        uint32_t workers_count, char ret_error[CALL_ERROR_BYTES]) {
+    *worker = (struct worker){.options = options};
+    if (!connection_open(&worker->connection, options->target, CONNECT_TIMEOUT_MS)) {
+        (void)snprintf(ret_error, CALL_ERROR_BYTES, "no connection to %s in %u ms", options->target,
+                       CONNECT_TIMEOUT_MS);
+        return false;
+    }
+    worker->method = connection_method(&worker->connection, options->method);
+    worker->queue = grpc_completion_queue_create_for_next(NULL);
+    worker->calls_in_flight = (uint32_t)share(options->in_flight, workers_count, index);
+    worker->calls = calloc(worker->calls_in_flight, sizeof *worker->calls);
+    if (worker->calls == NULL) abort();
+    worker->request_next = options->requests_count / workers_count * index;
+    worker->calls_left = options->window_ns > 0 ? UINT64_MAX : share(options->calls_max, workers_count, index);
+    histogram_init(&worker->latency_us);
+    return true;
+}
+
+static void worker_deinit(struct worker *worker) {
+    free(worker->calls);
+    connection_queue_free(worker->queue);
+    connection_close(&worker->connection);
+}
+
+/* Processor times at one moment. */
+struct cpu_times {
+    uint64_t server_us;
+    uint64_t client_us;
+    uint64_t machine_us;
+};
+
+/* Takes the times; what is not known stays 0. */
+static struct cpu_times take_cpu(const struct closed_loop_options *options) {
+    struct cpu_times times = {.client_us = measure_own_cpu_us()};
+    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &times.server_us);
+    (void)measure_machine_cpu_us(&times.machine_us);
+    return times;
+}
+
+/* Starts all workers, measures over the window and waits for them. */
+static void run_workers(struct worker *workers, uint32_t workers_count, const struct closed_loop_options *options,
+                        struct closed_loop_result *result) {
+    struct window window = {.begin_ns = measure_now_ns() + options->warmup_ns, .end_ns = UINT64_MAX};
+    if (options->window_ns > 0) window.end_ns = window.begin_ns + options->window_ns;
+    for (uint32_t i = 0; i < workers_count; i++) {
+        workers[i].window = window;
+        if (pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) != 0) abort();
+    }
+
+    measure_wait_until_ns(window.begin_ns);
+    struct cpu_times begin = take_cpu(options);
+    struct cpu_times end = begin;
+    if (options->window_ns > 0) {
+        measure_wait_until_ns(window.end_ns);
+        end = take_cpu(options);
+    }
+    for (uint32_t i = 0; i < workers_count; i++) (void)pthread_join(workers[i].thread, NULL);
+    result->elapsed_ns = options->window_ns;
+    if (options->window_ns == 0) {
+        end = take_cpu(options);
+        result->elapsed_ns = measure_now_ns() - window.begin_ns;
+    }
+    result->server_cpu_us = end.server_us - begin.server_us;
+    result->client_cpu_us = end.client_us - begin.client_us;
+    result->machine_cpu_us = end.machine_us - begin.machine_us;
+}
+
+/* Adds what a worker has counted. False: it failed. */
+static bool collect(const struct worker *worker, struct closed_loop_result *result, char ret_error[CALL_ERROR_BYTES]) {
+    if (worker->failed) memcpy(ret_error, worker->error, sizeof worker->error);
+    histogram_merge(&result->latency_us, &worker->latency_us);
+    result->calls_all_count += worker->calls_all_count;
+    return !worker->failed;
+}
+
+bool closed_loop_run(const struct closed_loop_options *options, struct closed_loop_result *ret_result,
+                     char ret_error[CALL_ERROR_BYTES]) {
+    assert(options->threads_count > 0 && options->threads_count <= CLOSED_LOOP_THREADS_MAX);
+    assert(options->in_flight > 0 && options->in_flight <= CLOSED_LOOP_IN_FLIGHT_MAX);
+    assert(options->requests_count > 0 && (options->window_ns > 0 || options->calls_max > 0));
+    assert(options->warmup_ns == 0 || options->window_ns > 0);
+
+    uint32_t wanted = options->threads_count < options->in_flight ? options->threads_count : options->in_flight;
+    struct worker *workers = calloc(wanted, sizeof *workers);
+    if (workers == NULL) abort();
+    uint32_t workers_count = 0;
+    while (workers_count < wanted && worker_init(&workers[workers_count], options, workers_count, wanted, ret_error))
+        workers_count++;
+
+    bool ok = workers_count == wanted;
+    if (ok) {
+        *ret_result = (struct closed_loop_result){0};
+        histogram_init(&ret_result->latency_us);
+        run_workers(workers, workers_count, options, ret_result);
+        for (uint32_t i = 0; i < workers_count; i++) ok = collect(&workers[i], ret_result, ret_error) && ok;
+        ret_result->calls_count = ret_result->latency_us.count;
+    }
+    for (uint32_t i = 0; i < workers_count; i++) worker_deinit(&workers[i]);
+    free(workers);
+    return ok;
+}

@@ -1,0 +1,95 @@
+#include "tests/bench/phases.h"
+
+#include "tests/bench/connection.h"
+#include "tests/bench/measure.h"
+
+#include <grpc/byte_buffer_reader.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define CONNECT_TIMEOUT_MS 10000u
+
+/* What a read has seen so far. */
+struct read_totals {
+    uint64_t events_count;
+    uint64_t messages_count;
+    uint64_t bytes_count;
+};
+
+/* Counts the events of one message where gRPC left it, slice by slice. False: it is not protobuf. */
+static bool count_events(const struct peer *peer, grpc_byte_buffer *message, struct read_totals *totals) {
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, message)) return false;
+    struct wire_counter counter;
+    wire_counter_init(&counter, peer->read_events_field);
+    grpc_slice *slice = NULL;
+    bool ok = true;
+    while (ok && grpc_byte_buffer_reader_peek(&reader, &slice))
+        ok = wire_counter_feed(&counter, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
+    grpc_byte_buffer_reader_destroy(&reader);
+    totals->events_count += counter.fields_count;
+    totals->messages_count++;
+    totals->bytes_count += grpc_byte_buffer_length(message);
+    return ok && wire_counter_is_complete(&counter);
+}
+
+/* Makes the read on an open connection. */
+static bool read_all(const struct phase_options *options, const struct connection *connection,
+                     struct read_totals *totals, char ret_error[CALL_ERROR_BYTES]) {
+    struct wire_writer request;
+    wire_writer_init(&request);
+    options->peer->write_read(&request);
+    struct stream_call call;
+    grpc_slice slice = grpc_slice_from_static_buffer(request.data, request.size);
+    stream_start(&call, connection, options->peer->read_method, slice);
+
+    bool ok = true;
+    grpc_byte_buffer *message = NULL;
+    while ((message = stream_next(&call)) != NULL) {
+        ok = count_events(options->peer, message, totals) && ok;
+        grpc_byte_buffer_destroy(message);
+    }
+    bool ended = stream_finish(&call, ret_error);
+    wire_writer_deinit(&request);
+    if (ended && !ok) (void)snprintf(ret_error, CALL_ERROR_BYTES, "an answer is not protobuf");
+    return ended && ok;
+}
+
+bool phase_read(const struct phase_options *options) {
+    const char *name = options->peer->name;
+    if (options->peer->read_method == NULL) {
+        (void)fprintf(stderr, "load: %s has nothing to read\n", name);
+        return false;
+    }
+    struct connection connection;
+    if (!connection_open(&connection, options->target, CONNECT_TIMEOUT_MS)) {
+        (void)fprintf(stderr, "load: %s: no connection to %s\n", name, options->target);
+        return false;
+    }
+    struct read_totals totals = {0};
+    char error[CALL_ERROR_BYTES] = "";
+    uint64_t server_begin_us = 0;
+    uint64_t server_end_us = 0;
+    bool has_cpu = options->server_pid != 0 && measure_cpu_us(options->server_pid, &server_begin_us);
+    uint64_t begin_ns = measure_now_ns();
+    bool ok = read_all(options, &connection, &totals, error);
+    double seconds = (double)(measure_now_ns() - begin_ns) / 1e9;
+    has_cpu = has_cpu && measure_cpu_us(options->server_pid, &server_end_us);
+    connection_close(&connection);
+    if (!ok) {
+        (void)fprintf(stderr, "load: %s: %s\n", name, error);
+        return false;
+    }
+    if (totals.events_count != options->events_count) {
+        (void)fprintf(stderr, "load: %s: read %" PRIu64 " events, not %" PRIu64 "\n", name, totals.events_count,
+                      options->events_count);
+        return false;
+    }
+    double events = (double)totals.events_count;
+    printf("phase=read peer=%s events=%" PRIu64 " events_per_second=%.0f mib_per_second=%.0f bytes_per_message=%.0f"
+           " server_us=%.3f\n",
+           name, totals.events_count, events / seconds, (double)totals.bytes_count / seconds / (1024.0 * 1024.0),
+           (double)totals.bytes_count / (double)totals.messages_count,
+           has_cpu ? (double)(server_end_us - server_begin_us) / events : 0.0);
+    return true;
+}

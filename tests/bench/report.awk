@@ -1,0 +1,168 @@
+# report.awk: turns the lines of run.sh and of the load generator into the report of `make bench`, and holds the bars.
+# Exits with 1 when a bar is missed. A figure is the median of its rounds; a ratio is the median of the ratios of each
+# round, because the servers took their turns in it and the machine may be faster in one round than in another.
+
+# Splits a line of key=value pairs into value[].
+function parse_pairs(    i, cut) {
+    split("", value)
+    for (i = 1; i <= NF; i++) {
+        cut = index($i, "=")
+        if (cut > 0) value[substr($i, 1, cut - 1)] = substr($i, cut + 1)
+    }
+}
+
+# Remembers one measurement of `name`.
+function add(name, number) {
+    samples[name, ++count[name]] = number + 0
+}
+
+function median_of(list, n,    i, j, key) {
+    for (i = 2; i <= n; i++) {
+        key = list[i]
+        for (j = i - 1; j >= 1 && list[j] > key; j--) list[j + 1] = list[j]
+        list[j + 1] = key
+    }
+    return n % 2 == 1 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+}
+
+function median(name,    i, list) {
+    for (i = 1; i <= count[name]; i++) list[i] = samples[name, i]
+    return median_of(list, count[name])
+}
+
+# The median of the ratios of two names, round by round.
+function ratio(over, under,    i, n, list) {
+    n = count[over] < count[under] ? count[over] : count[under]
+    for (i = 1; i <= n; i++) list[i] = samples[over, i] / samples[under, i]
+    return median_of(list, n)
+}
+
+# The figure, or a dash where it was not measured.
+function shown(format, name, scale) {
+    return name in count ? sprintf(format, median(name) / scale) : "-"
+}
+
+function all_rounds(name, scale,    i, text) {
+    for (i = 1; i <= count[name]; i++) text = text sprintf("%s%.1f", i > 1 ? " " : "", samples[name, i] / scale)
+    return text
+}
+
+# One bar: `got` against `limit`. `is_least`: at least so much, else less than that.
+function bar(text, format, got, limit, is_least,    holds) {
+    holds = is_least ? got >= limit : got < limit
+    if (!holds) missed++
+    printf "  %-58s %10s   %-9s %6s   %s\n", text, sprintf(format, got), is_least ? "at least" : "less than", limit,
+        holds ? "pass" : "MISSED"
+}
+
+function ratio_bar(text, over, under, limit) {
+    if (!(over in count)) return
+    if (under in count) bar(text, "%.2f", ratio(over, under), limit, 1)
+    else printf "  %-58s %10s\n", text, "skipped: that server was not measured"
+}
+
+function limit_bar(text, name, scale, limit) {
+    if (name in count) bar(text, "%.1f", median(name) / scale, limit, 0)
+}
+
+function print_appends(    p, f, name) {
+    print "\nUnary append: one event a call, on disk before the answer, closed loop"
+    printf "  %-9s %9s %9s %9s %9s %9s %11s %11s %13s   %s\n", "server", "in flight", "calls/s", "p50 ms", "p99 ms",
+        "p99.9 ms", "server us", "client us", "others, cores", "rounds, thousand calls/s"
+    for (f = 1; f <= flights; f++) for (p = 1; p <= peers; p++) {
+        name = "append " peer[p] " " flight[f]
+        if (!((name " rate") in count)) continue
+        printf "  %-9s %9d %9.0f %9s %9s %9s %11s %11s %13s   %s\n", peer[p], flight[f], median(name " rate"),
+            shown("%.2f", name " p50", 1000), shown("%.2f", name " p99", 1000), shown("%.2f", name " p999", 1000),
+            shown("%.1f", name " server", 1), shown("%.1f", name " client", 1), shown("%.2f", name " others", 1),
+            all_rounds(name " rate", 1000)
+    }
+}
+
+function print_stores(    p, name) {
+    if (!events) return
+    print "\nFull read of " events " events on one stream, after appends of 1000 events a request"
+    printf "  %-9s %11s %9s %13s %11s %14s   %s\n", "server", "events/s", "MiB/s", "KiB a message", "server us",
+        "fill events/s", "rounds, million events/s"
+    for (p = 1; p <= peers; p++) {
+        name = peer[p]
+        if (!(("read " name) in count)) continue
+        printf "  %-9s %11.0f %9s %13s %11s %14s   %s\n", name, median("read " name),
+            shown("%.0f", "read mib " name, 1), shown("%.0f", "read message " name, 1024),
+            shown("%.2f", "read server " name, 1), shown("%.0f", "fill " name, 1), all_rounds("read " name, 1000000)
+    }
+    print "\nStart until it answers, and memory when idle (MiB); anonymous is what is not the files' page cache"
+    printf "  %-9s %10s %10s | %14s %14s %10s %10s | %9s\n", "server", "empty, ms", "full, ms", "fresh", "started full",
+        "filled", "anonymous", "disk, MiB"
+    for (p = 1; p <= peers; p++) {
+        name = peer[p]
+        printf "  %-9s %10s %10s | %14s %14s %10s %10s | %9s\n", name, shown("%.0f", "start empty " name, 1),
+            shown("%.0f", "start full " name, 1), shown("%.1f", "memory fresh " name, 1024),
+            shown("%.1f", "memory restarted " name, 1024), shown("%.1f", "memory filled " name, 1024),
+            shown("%.1f", "anonymous filled " name, 1024), shown("%.0f", "disk " name, 1)
+    }
+}
+
+function print_bars(    most, f, append) {
+    for (f = 1; f <= flights; f++) if (flight[f] > most) most = flight[f]
+    append = "append %s " most " rate"
+    print "\nBars"
+    if (!(sprintf(append, "daybook") in count)) print "  daybook was not measured"
+    ratio_bar("unary append, " most " in flight: daybook / echo", sprintf(append, "daybook"), sprintf(append, "echo"), 0.5)
+    ratio_bar("unary append, " most " in flight: daybook / umadb", sprintf(append, "daybook"), sprintf(append, "umadb"), 1.0)
+    ratio_bar("full read on one stream: daybook / umadb", "read daybook", "read umadb", 5.0)
+    limit_bar("idle memory, fresh store, MiB", "memory fresh daybook", 1024, 32)
+    limit_bar("idle memory, started on a full store, MiB", "memory restarted daybook", 1024, 32)
+    limit_bar("idle memory after filling it, anonymous, MiB", "anonymous filled daybook", 1024, 32)
+    limit_bar("start on a full store, ms", "start full daybook", 1, 1000)
+}
+
+$1 == "machine" {
+    title = $2
+    $1 = $2 = ""
+    machine = machine sprintf("  %-10s%s\n", title, $0)
+    next
+}
+
+{ parse_pairs() }
+
+!(value["peer"] in peer_seen) { peer_seen[value["peer"]] = 1; peer[++peers] = value["peer"] }
+
+value["phase"] == "append" {
+    if (!(value["in_flight"] in flight_seen)) { flight_seen[value["in_flight"]] = 1; flight[++flights] = value["in_flight"] + 0 }
+    name = "append " value["peer"] " " value["in_flight"]
+    add(name " rate", value["calls_per_second"])
+    add(name " p50", value["p50_us"])
+    add(name " p99", value["p99_us"])
+    add(name " p999", value["p999_us"])
+    add(name " server", value["server_us"])
+    add(name " client", value["client_us"])
+    add(name " others", value["others_cores"])
+}
+
+value["phase"] == "fill" { add("fill " value["peer"], value["events_per_second"]) }
+
+value["phase"] == "read" {
+    events = value["events"]
+    add("read " value["peer"], value["events_per_second"])
+    add("read mib " value["peer"], value["mib_per_second"])
+    add("read message " value["peer"], value["bytes_per_message"])
+    add("read server " value["peer"], value["server_us"])
+}
+
+value["phase"] == "start" { add("start " (value["head"] + 0 > 0 ? "full " : "empty ") value["peer"], value["start_ms"]) }
+
+value["phase"] == "memory" {
+    add("memory " value["when"] " " value["peer"], value["resident_kib"])
+    add("anonymous " value["when"] " " value["peer"], value["anonymous_kib"])
+}
+
+value["phase"] == "disk" { add("disk " value["peer"], value["mib"]) }
+
+END {
+    printf "%s", machine
+    print_appends()
+    print_stores()
+    print_bars()
+    exit missed > 0
+}

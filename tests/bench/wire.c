@@ -1,0 +1,191 @@
+#include "tests/bench/wire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VARINT_BITS_MAX 64u
+
+void wire_writer_init(struct wire_writer *writer) {
+    *writer = (struct wire_writer){0};
+}
+
+void wire_writer_deinit(struct wire_writer *writer) {
+    free(writer->data);
+    wire_writer_init(writer);
+}
+
+void wire_writer_clear(struct wire_writer *writer) {
+    writer->size = 0;
+}
+
+/* Makes room for `size` more bytes and returns where they go. */
+static uint8_t *extend(struct wire_writer *writer, size_t size) {
+    if (writer->capacity - writer->size < size) {
+        size_t capacity = 2 * (writer->size + size);
+        uint8_t *data = realloc(writer->data, capacity);
+        if (data == NULL) abort();
+        writer->data = data;
+        writer->capacity = capacity;
+    }
+    uint8_t *end = writer->data + writer->size;
+    writer->size += size;
+    return end;
+}
+
+void wire_put_varint(struct wire_writer *writer, uint64_t value) {
+    while (value >= 0x80) {
+        *extend(writer, 1) = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *extend(writer, 1) = (uint8_t)value;
+}
+
+static void put_tag(struct wire_writer *writer, uint32_t field, enum wire_type type) {
+    assert(field > 0);
+    wire_put_varint(writer, (uint64_t)field << 3 | (uint64_t)type);
+}
+
+void wire_put_uint_field(struct wire_writer *writer, uint32_t field, uint64_t value) {
+    put_tag(writer, field, WIRE_VARINT);
+    wire_put_varint(writer, value);
+}
+
+void wire_put_bytes_field(struct wire_writer *writer, uint32_t field, const void *data, size_t size) {
+    put_tag(writer, field, WIRE_BYTES);
+    wire_put_varint(writer, size);
+    if (size > 0) memcpy(extend(writer, size), data, size);
+}
+
+void wire_put_text_field(struct wire_writer *writer, uint32_t field, const char *text) {
+    wire_put_bytes_field(writer, field, text, strlen(text));
+}
+
+void wire_put_message_field(struct wire_writer *writer, uint32_t field, const struct wire_writer *inner) {
+    assert(writer != inner);
+    wire_put_bytes_field(writer, field, inner->data, inner->size);
+}
+
+void wire_counter_init(struct wire_counter *counter, uint32_t field) {
+    *counter = (struct wire_counter){.field = field, .state = WIRE_COUNTER_TAG};
+}
+
+/* Begins to skip `size` bytes, or goes on with the next field when there are none. */
+static void skip(struct wire_counter *counter, uint64_t size) {
+    counter->skip_bytes = size;
+    counter->state = size > 0 ? WIRE_COUNTER_SKIP : WIRE_COUNTER_TAG;
+}
+
+/* A tag is complete: decides what its value looks like. */
+static void take_tag(struct wire_counter *counter, uint64_t tag) {
+    uint64_t field = tag >> 3;
+    if (field == 0) {
+        counter->state = WIRE_COUNTER_WRONG;
+        return;
+    }
+    switch (tag & 7) {
+    case WIRE_VARINT:
+        counter->state = WIRE_COUNTER_VALUE;
+        break;
+    case WIRE_FIXED64:
+        skip(counter, 8);
+        break;
+    case WIRE_BYTES:
+        counter->fields_count += field == counter->field;
+        counter->state = WIRE_COUNTER_LENGTH;
+        break;
+    case WIRE_FIXED32:
+        skip(counter, 4);
+        break;
+    default:
+        counter->state = WIRE_COUNTER_WRONG;
+        break;
+    }
+}
+
+/* Takes one byte of a varint; on its last byte the state moves on. */
+static void take_varint_byte(struct wire_counter *counter, uint8_t byte) {
+    if (counter->varint_bits >= VARINT_BITS_MAX) {
+        counter->state = WIRE_COUNTER_WRONG;
+        return;
+    }
+    counter->varint |= (uint64_t)(byte & 0x7f) << counter->varint_bits;
+    counter->varint_bits += 7;
+    if ((byte & 0x80) != 0) return;
+
+    uint64_t value = counter->varint;
+    counter->varint = 0;
+    counter->varint_bits = 0;
+    if (counter->state == WIRE_COUNTER_TAG) {
+        take_tag(counter, value);
+    } else if (counter->state == WIRE_COUNTER_LENGTH) {
+        skip(counter, value);
+    } else {
+        counter->state = WIRE_COUNTER_TAG;
+    }
+}
+
+bool wire_counter_feed(struct wire_counter *counter, const uint8_t *data, size_t size) {
+    size_t offset = 0;
+    while (offset < size && counter->state != WIRE_COUNTER_WRONG) {
+        if (counter->state == WIRE_COUNTER_SKIP) {
+            size_t here = size - offset;
+            if (counter->skip_bytes < here) here = (size_t)counter->skip_bytes;
+            offset += here;
+            skip(counter, counter->skip_bytes - here);
+        } else {
+            take_varint_byte(counter, data[offset++]);
+        }
+    }
+    return counter->state != WIRE_COUNTER_WRONG;
+}
+
+bool wire_counter_is_complete(const struct wire_counter *counter) {
+    return counter->state == WIRE_COUNTER_TAG && counter->varint_bits == 0;
+}
+
+/* Reads a varint at *offset and moves past it. */
+static bool read_varint(const uint8_t *data, size_t size, size_t *offset, uint64_t *ret_value) {
+    uint64_t value = 0;
+    for (uint32_t bits = 0; bits < VARINT_BITS_MAX; bits += 7) {
+        if (*offset == size) return false;
+        uint8_t byte = data[(*offset)++];
+        value |= (uint64_t)(byte & 0x7f) << bits;
+        if ((byte & 0x80) == 0) {
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wire_find_uint(const uint8_t *data, size_t size, uint32_t field, uint64_t *ret_value) {
+    uint64_t found = 0;
+    for (size_t offset = 0; offset < size;) {
+        uint64_t tag = 0;
+        uint64_t value = 0;
+        if (!read_varint(data, size, &offset, &tag)) return false;
+        uint64_t skip_bytes = 0;
+        switch (tag & 7) {
+        case WIRE_VARINT:
+            if (!read_varint(data, size, &offset, &value)) return false;
+            if (tag >> 3 == field) found = value;
+            break;
+        case WIRE_FIXED64:
+            skip_bytes = 8;
+            break;
+        case WIRE_BYTES:
+            if (!read_varint(data, size, &offset, &skip_bytes)) return false;
+            break;
+        case WIRE_FIXED32:
+            skip_bytes = 4;
+            break;
+        default:
+            return false;
+        }
+        if (skip_bytes > size - offset) return false;
+        offset += (size_t)skip_bytes;
+    }
+    *ret_value = found;
+    return true;
+}
