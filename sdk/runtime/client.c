@@ -1,0 +1,156 @@
+/* client.c: the channel, its completion loops and what is in flight; see daybook/client.h. */
+#include "sdk/runtime/client.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <grpc/grpc_security.h>
+
+#include "sdk/runtime/loop.h"
+#include "sdk/runtime/options.h"
+#include "sdk/runtime/version.h"
+
+/* Rich errors travel in the trailers, where gRPC's own limit of 8 KiB cuts them short. */
+#define METADATA_BYTES_MAX (64u * 1024u)
+/* The first pause after a failed attempt to connect; it grows by 1.6 up to the option's maximum. */
+#define RECONNECT_BACKOFF_FIRST_MS 100u
+/* How long one attempt to connect may take. */
+#define CONNECT_TIMEOUT_MS 5000u
+
+struct daybook_client {
+    grpc_channel *channel;
+    struct loop loops[DAYBOOK__THREADS_MAX];
+    uint32_t loops_count;
+    atomic_uint calls_count; /* spreads calls over the loops */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t empty; /* signalled when the last entry has left a closing client */
+    struct client_entry *entries;
+    bool closing;
+};
+
+static grpc_channel *channel_create(const daybook_client_options *options) {
+    struct channel_arguments arguments = {0};
+    daybook__channel_arguments_add_common(&arguments, options->message_bytes_max);
+    daybook__channel_arguments_add_text(&arguments, GRPC_ARG_PRIMARY_USER_AGENT_STRING, DAYBOOK__USER_AGENT);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_KEEPALIVE_TIME_MS, options->keepalive_ms);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, DAYBOOK__CLIENT_KEEPALIVE_TIMEOUT_MS);
+    /* A quiet subscription sends nothing for hours; its pings must not run out. */
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    uint32_t backoff_max_ms = options->reconnect_backoff_max_ms;
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_BACKOFF_FIRST_MS);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_max_ms);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS);
+    /* A restarted server may have another address: names are asked again as often as connections are tried. */
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, backoff_max_ms);
+    /* A client is what its options say: no policy from DNS, no proxy from the environment, no connection that it
+     * shares with another client of the process. */
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+
+    /* TLS: the credentials are the only thing that will differ. */
+    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_channel_args list = daybook__channel_arguments_list(&arguments);
+    grpc_channel *channel = grpc_channel_create(options->target, credentials, &list);
+    grpc_channel_credentials_release(credentials);
+    return channel;
+}
+
+static bool loops_open(daybook_client *client, uint32_t count, daybook_status *ret_status) {
+    while (client->loops_count < count) {
+        if (!daybook__loop_open(&client->loops[client->loops_count], "daybook-client", ret_status)) return false;
+        client->loops_count++;
+    }
+    return true;
+}
+
+static void loops_close(daybook_client *client) {
+    while (client->loops_count > 0) {
+        daybook__loop_close(&client->loops[--client->loops_count]);
+    }
+}
+
+daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status) {
+    daybook_client_options resolved;
+    if (!daybook__client_options_resolve(options, &resolved, ret_status)) return NULL;
+    daybook_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for a client");
+        return NULL;
+    }
+    daybook__core_ref();
+    if (!loops_open(client, resolved.threads_count, ret_status)) {
+        loops_close(client);
+        daybook__core_unref();
+        free(client);
+        return NULL;
+    }
+    pthread_mutex_init(&client->mutex, NULL);
+    pthread_cond_init(&client->empty, NULL);
+    client->channel = channel_create(&resolved);
+    daybook_status_clear(ret_status);
+    return client;
+}
+
+daybook_client *daybook_client_close(daybook_client *client) {
+    if (client == NULL) return NULL;
+    assert(!daybook__loop_is_inside());
+    pthread_mutex_lock(&client->mutex);
+    assert(!client->closing);
+    client->closing = true;
+    for (struct client_entry *entry = client->entries; entry != NULL; entry = entry->next) {
+        entry->cancel(entry);
+    }
+    while (client->entries != NULL) {
+        pthread_cond_wait(&client->empty, &client->mutex);
+    }
+    pthread_mutex_unlock(&client->mutex);
+
+    loops_close(client);
+    grpc_channel_destroy(client->channel);
+    daybook__core_unref();
+    pthread_cond_destroy(&client->empty);
+    pthread_mutex_destroy(&client->mutex);
+    free(client);
+    return NULL;
+}
+
+grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, uint32_t timeout_ms) {
+    uint32_t number = atomic_fetch_add_explicit(&client->calls_count, 1, memory_order_relaxed);
+    grpc_completion_queue *queue = client->loops[number % client->loops_count].queue;
+    gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    if (timeout_ms != DAYBOOK_TIMEOUT_NONE) {
+        deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+    }
+    return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+                                    grpc_slice_from_static_string(method->path), NULL, deadline, NULL);
+}
+
+bool daybook__client_enter(daybook_client *client, struct client_entry *entry) {
+    pthread_mutex_lock(&client->mutex);
+    bool entered = !client->closing;
+    if (entered) {
+        entry->previous = NULL;
+        entry->next = client->entries;
+        if (client->entries != NULL) client->entries->previous = entry;
+        client->entries = entry;
+    }
+    pthread_mutex_unlock(&client->mutex);
+    return entered;
+}
+
+void daybook__client_leave(daybook_client *client, struct client_entry *entry) {
+    pthread_mutex_lock(&client->mutex);
+    if (entry->previous != NULL)
+        entry->previous->next = entry->next;
+    else
+        client->entries = entry->next;
+    if (entry->next != NULL) entry->next->previous = entry->previous;
+    /* Signalled under the lock: once it is free and the list empty, close frees the client. */
+    if (client->closing && client->entries == NULL) pthread_cond_signal(&client->empty);
+    pthread_mutex_unlock(&client->mutex);
+}

@@ -1,0 +1,30 @@
+/* client.h: the client as its calls and streams see it; see daybook/client.h.
+ *
+ * Ownership: an entry is embedded in what is in flight and belongs to the client's list from enter to leave.
+ * Threads: any. `cancel` of an entry runs while the client is locked: it may lock what the entry is part of, which in
+ * turn must not be locked when enter or leave is called.
+ * Errors: none. */
+#ifndef DAYBOOK_SDK_RUNTIME_CLIENT_H
+#define DAYBOOK_SDK_RUNTIME_CLIENT_H
+
+#include <grpc/grpc.h>
+
+#include "daybook/client.h"
+
+/* One call or stream in flight. */
+struct client_entry {
+    struct client_entry *previous;
+    struct client_entry *next;
+    void (*cancel)(struct client_entry *entry);
+};
+
+/* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. */
+grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, uint32_t timeout_ms);
+
+/* Adds what is about to start something. False: the client is being closed, and nothing may start. */
+DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry);
+
+/* Removes what has nothing left to complete. The client must not be touched afterwards: it may be gone. */
+void daybook__client_leave(daybook_client *client, struct client_entry *entry);
+
+#endif

@@ -1,0 +1,132 @@
+/* exchange.c: see exchange.h. */
+#include "sdk/runtime/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/runtime/codec.h"
+#include "sdk/runtime/options.h"
+#include "sdk/runtime/status.h"
+
+#define DETAILS_KEY "grpc-status-details-bin"
+
+/* Copies the headers: gRPC reads them when the batch is started, and options may be gone by the next one. */
+static bool headers_copy(struct exchange *exchange, const daybook_call_options *options, daybook_status *ret_status) {
+    if (options->headers_count == 0) return true;
+    exchange->headers = calloc(options->headers_count, sizeof *exchange->headers);
+    if (exchange->headers == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for headers");
+        return false;
+    }
+    exchange->headers_count = options->headers_count;
+    for (size_t i = 0; i < options->headers_count; i++) {
+        exchange->headers[i].key = grpc_slice_from_copied_string(options->headers[i].key);
+        exchange->headers[i].value = grpc_slice_from_copied_string(options->headers[i].value);
+    }
+    return true;
+}
+
+static bool request_encode(struct exchange *exchange, const void *request, daybook_status *ret_status) {
+    codec_result result = daybook__codec_encode(request, exchange->method->request, &exchange->request);
+    if (result == CODEC_OK) return true;
+    daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INVALID_ARGUMENT;
+    daybook_status_set(ret_status, code, "the request of %s %s", exchange->method->path, daybook__codec_text(result));
+    return false;
+}
+
+static void release(struct exchange *exchange) {
+    if (exchange->call != NULL) grpc_call_unref(exchange->call);
+    if (exchange->request != NULL) grpc_byte_buffer_destroy(exchange->request);
+    for (size_t i = 0; i < exchange->headers_count; i++) {
+        grpc_slice_unref(exchange->headers[i].key);
+        grpc_slice_unref(exchange->headers[i].value);
+    }
+    free(exchange->headers);
+    grpc_metadata_array_destroy(&exchange->initial_metadata);
+    grpc_metadata_array_destroy(&exchange->trailing_metadata);
+    grpc_slice_unref(exchange->text);
+}
+
+bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, const daybook_method *method,
+                            const void *request, const daybook_call_options *options,
+                            void (*cancel)(struct client_entry *entry), daybook_status *ret_status) {
+    daybook_call_options resolved;
+    if (!daybook__call_options_resolve(options, method->kind, &resolved, ret_status)) return false;
+    *exchange = (struct exchange){
+        .client = client,
+        .method = method,
+        .entry.cancel = cancel,
+        .wait_for_ready = resolved.wait_for_ready != 0,
+        .text = grpc_empty_slice(),
+    };
+    grpc_metadata_array_init(&exchange->initial_metadata);
+    grpc_metadata_array_init(&exchange->trailing_metadata);
+    if (!headers_copy(exchange, &resolved, ret_status) || !request_encode(exchange, request, ret_status)) {
+        release(exchange);
+        return false;
+    }
+    exchange->call = daybook__client_create_call(client, method, resolved.timeout_ms);
+    if (!daybook__client_enter(client, &exchange->entry)) {
+        release(exchange);
+        daybook_status_set(ret_status, DAYBOOK_CANCELLED, "the client is being closed");
+        return false;
+    }
+    return true;
+}
+
+void daybook__exchange_request_operations(struct exchange *exchange, grpc_op operations[EXCHANGE_REQUEST_OPERATIONS]) {
+    uint32_t flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
+    operations[0] = (grpc_op){
+        .op = GRPC_OP_SEND_INITIAL_METADATA,
+        .flags = exchange->wait_for_ready ? flags : 0,
+        .data.send_initial_metadata = {.count = exchange->headers_count, .metadata = exchange->headers},
+    };
+    operations[1] = (grpc_op){
+        .op = GRPC_OP_SEND_MESSAGE,
+        .data.send_message.send_message = exchange->request,
+    };
+    operations[2] = (grpc_op){.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
+    operations[3] = (grpc_op){
+        .op = GRPC_OP_RECV_INITIAL_METADATA,
+        .data.recv_initial_metadata.recv_initial_metadata = &exchange->initial_metadata,
+    };
+}
+
+grpc_op daybook__exchange_status_operation(struct exchange *exchange) {
+    return (grpc_op){
+        .op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+        .data.recv_status_on_client =
+            {
+                .trailing_metadata = &exchange->trailing_metadata,
+                .status = &exchange->code,
+                .status_details = &exchange->text,
+            },
+    };
+}
+
+void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status) {
+    daybook__status_set_text(ret_status, daybook__code_from_number((int)exchange->code),
+                             (const char *)GRPC_SLICE_START_PTR(exchange->text), GRPC_SLICE_LENGTH(exchange->text));
+    for (size_t i = 0; i < exchange->trailing_metadata.count; i++) {
+        const grpc_metadata *item = &exchange->trailing_metadata.metadata[i];
+        if (grpc_slice_str_cmp(item->key, DETAILS_KEY) != 0) continue;
+        daybook__status_add_details(ret_status, GRPC_SLICE_START_PTR(item->value), GRPC_SLICE_LENGTH(item->value));
+        return;
+    }
+}
+
+void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status) {
+    daybook_status_set(ret_status, DAYBOOK_INTERNAL, "the response of %s %s", exchange->method->path, text);
+}
+
+void daybook__exchange_close(struct exchange *exchange) {
+    daybook_client *client = exchange->client;
+    release(exchange);
+    daybook__client_leave(client, &exchange->entry);
+}
+
+void daybook__exchange_cancel(struct exchange *exchange) {
+    grpc_call_error error = grpc_call_cancel(exchange->call, NULL);
+    assert(error == GRPC_CALL_OK);
+}

@@ -1,0 +1,59 @@
+/* exchange.h: what unary calls and streams have in common: one request, its headers and deadline, and how it ended.
+ *
+ * Ownership: an exchange is embedded in its owner, which must not move from open until close.
+ * Threads: one at a time, but for daybook__exchange_cancel, which any thread may call between open and close.
+ * Errors: whatever fails before something is sent is a status of its own: INVALID_ARGUMENT for options and requests that
+ * cannot be sent, CANCELLED when the client is being closed. */
+#ifndef DAYBOOK_SDK_RUNTIME_EXCHANGE_H
+#define DAYBOOK_SDK_RUNTIME_EXCHANGE_H
+
+#include <grpc/grpc.h>
+
+#include "daybook/method.h"
+#include "daybook/options.h"
+#include "sdk/runtime/client.h"
+
+struct exchange {
+    daybook_client *client;
+    const daybook_method *method;
+    struct client_entry entry;
+    grpc_call *call;
+    /* The sending half. */
+    grpc_byte_buffer *request;
+    grpc_metadata *headers;
+    size_t headers_count;
+    bool wait_for_ready;
+    /* The receiving half. */
+    grpc_metadata_array initial_metadata;
+    grpc_metadata_array trailing_metadata;
+    grpc_status_code code;
+    grpc_slice text;
+};
+
+/* Checks the options, serialises the request and enters the client. `cancel` is for the client's close: it must end the
+ * exchange. False: nothing was opened. */
+DAYBOOK_MUST_USE bool daybook__exchange_open(struct exchange *exchange, daybook_client *client,
+                                             const daybook_method *method, const void *request,
+                                             const daybook_call_options *options,
+                                             void (*cancel)(struct client_entry *entry), daybook_status *ret_status);
+
+/* Fills in the operations that send everything and receive the initial metadata; exactly this many. */
+#define EXCHANGE_REQUEST_OPERATIONS 4
+void daybook__exchange_request_operations(struct exchange *exchange, grpc_op operations[EXCHANGE_REQUEST_OPERATIONS]);
+
+/* The operation that receives how the exchange ended. */
+grpc_op daybook__exchange_status_operation(struct exchange *exchange);
+
+/* How the exchange ended, once its status operation has completed. */
+void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status);
+
+/* Describes a response that cannot be decoded; `text` is a codec's. */
+void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status);
+
+/* Leaves the client and releases everything, once nothing is in flight. */
+void daybook__exchange_close(struct exchange *exchange);
+
+/* Asks the exchange to end with CANCELLED. */
+void daybook__exchange_cancel(struct exchange *exchange);
+
+#endif
