@@ -1,6 +1,4 @@
 /* loop.c: see loop.h. */
-#define _GNU_SOURCE /* pthread_setname_np */
-
 #include "sdk/runtime/loop.h"
 
 #include <assert.h>
