@@ -18,8 +18,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define DAYBOOK_MUST_USE __attribute__((warn_unused_result))
+#define DAYBOOK_DEPRECATED __attribute__((deprecated))
 #else
 #define DAYBOOK_MUST_USE
+#define DAYBOOK_DEPRECATED
 #endif
 
 typedef struct daybook_server_call daybook_server_call;

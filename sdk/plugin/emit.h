@@ -1,0 +1,19 @@
+/* emit.h: the two files that are generated for each proto.
+ *
+ * Generated code is constant tables and typed inline wrappers; all logic is in the runtime.
+ * Ownership: text goes to the writer. Threads: one. */
+#ifndef SDK_PLUGIN_EMIT_H
+#define SDK_PLUGIN_EMIT_H
+
+#include "sdk/plugin/model.h"
+#include "sdk/plugin/writer.h"
+
+#define PLUGIN_VERSION "0.1.0"
+
+void emit_header(struct writer *writer, const struct model *model, const struct file *file);
+void emit_source(struct writer *writer, const struct model *model, const struct file *file);
+
+/* The banner that opens both files. */
+void emit_banner(struct writer *writer, const struct file *file);
+
+#endif

@@ -1,0 +1,231 @@
+#include "sdk/plugin/model.h"
+
+#include <string.h>
+
+#include "sdk/plugin/names.h"
+#include "sdk/plugin/writer.h"
+
+/* Field numbers in google/protobuf/descriptor.proto that make up the paths of source locations. */
+enum { PATH_FILE_SERVICE = 6, PATH_SERVICE_METHOD = 2 };
+
+struct location {
+    int line; /* from 1; 0: unknown */
+    upb_StringView comment;
+};
+
+static struct location location_find(const google_protobuf_FileDescriptorProto *file, const int32_t *path,
+                                     size_t path_count) {
+    struct location found = {0, {NULL, 0}};
+    const google_protobuf_SourceCodeInfo *info = google_protobuf_FileDescriptorProto_source_code_info(file);
+    if (info == NULL) return found;
+    size_t count;
+    const google_protobuf_SourceCodeInfo_Location *const *all = google_protobuf_SourceCodeInfo_location(info, &count);
+    for (size_t index = 0; index < count; index++) {
+        size_t size;
+        const int32_t *candidate = google_protobuf_SourceCodeInfo_Location_path(all[index], &size);
+        if (size != path_count || memcmp(candidate, path, path_count * sizeof *path) != 0) continue;
+        const int32_t *span = google_protobuf_SourceCodeInfo_Location_span(all[index], &size);
+        if (size > 0) found.line = span[0] + 1;
+        found.comment = google_protobuf_SourceCodeInfo_Location_leading_comments(all[index]);
+        return found;
+    }
+    return found;
+}
+
+static const char *text_of(upb_Arena *arena, upb_StringView view) {
+    return arena_format(arena, "%.*s", (int)view.size, view.data);
+}
+
+/* The file that declares a message: its full name begins with the file's package, and the rest is found among the
+ * messages, nested ones included. */
+static bool declares(const google_protobuf_DescriptorProto *const *messages, size_t count, const char *name) {
+    const char *dot = strchr(name, '.');
+    const size_t size = dot == NULL ? strlen(name) : (size_t)(dot - name);
+    for (size_t index = 0; index < count; index++) {
+        const upb_StringView candidate = google_protobuf_DescriptorProto_name(messages[index]);
+        if (candidate.size != size || memcmp(candidate.data, name, size) != 0) continue;
+        if (dot == NULL) return true;
+        size_t nested_count;
+        const google_protobuf_DescriptorProto *const *nested =
+            google_protobuf_DescriptorProto_nested_type(messages[index], &nested_count);
+        return declares(nested, nested_count, dot + 1);
+    }
+    return false;
+}
+
+static const char *declaring_file(const struct model *model, const char *type) {
+    const char *name = type[0] == '.' ? type + 1 : type;
+    for (size_t index = 0; index < model->files_count; index++) {
+        const google_protobuf_FileDescriptorProto *file = model->files[index].descriptor;
+        const upb_StringView package = google_protobuf_FileDescriptorProto_package(file);
+        const char *rest = name;
+        if (package.size > 0) {
+            if (strncmp(name, package.data, package.size) != 0 || name[package.size] != '.') continue;
+            rest = name + package.size + 1;
+        }
+        size_t count;
+        const google_protobuf_DescriptorProto *const *messages =
+            google_protobuf_FileDescriptorProto_message_type(file, &count);
+        if (declares(messages, count, rest)) return model->files[index].name;
+    }
+    return NULL;
+}
+
+static void method_build(struct model *model, const struct service *service,
+                         const google_protobuf_MethodDescriptorProto *source, struct location location,
+                         struct method *ret_method) {
+    upb_Arena *arena = model->arena;
+    const char *request = text_of(arena, google_protobuf_MethodDescriptorProto_input_type(source));
+    const char *response = text_of(arena, google_protobuf_MethodDescriptorProto_output_type(source));
+    const google_protobuf_MethodOptions *options = google_protobuf_MethodDescriptorProto_options(source);
+    const char *name = text_of(arena, google_protobuf_MethodDescriptorProto_name(source));
+    *ret_method = (struct method){
+        .name = name,
+        .symbol = arena_format(arena, "%s_%s", service->symbol, name),
+        .slot = name_slot(arena, name),
+        .request = name_symbol(arena, request),
+        .response = name_symbol(arena, response),
+        .request_file = declaring_file(model, request),
+        .response_file = declaring_file(model, response),
+        .client_streams = google_protobuf_MethodDescriptorProto_client_streaming(source),
+        .server_streams = google_protobuf_MethodDescriptorProto_server_streaming(source),
+        .deprecated = options != NULL && google_protobuf_MethodOptions_deprecated(options),
+        .idempotency = options == NULL ? 0 : google_protobuf_MethodOptions_idempotency_level(options),
+        .comment = location.comment,
+        .line = location.line,
+    };
+    if (ret_method->request_file == NULL || ret_method->response_file == NULL) {
+        model->error =
+            arena_format(arena, "%s: the type %s of method %s is declared in none of the files of the request",
+                         service->full_name, ret_method->request_file == NULL ? request : response, name);
+    }
+}
+
+static void service_build(struct model *model, const struct file *file, size_t index,
+                          const google_protobuf_ServiceDescriptorProto *source, struct service *ret_service) {
+    upb_Arena *arena = model->arena;
+    const int32_t path[] = {PATH_FILE_SERVICE, (int32_t)index};
+    const struct location location = location_find(file->descriptor, path, 2);
+    const upb_StringView name = google_protobuf_ServiceDescriptorProto_name(source);
+    const char *full_name = name_full(arena, google_protobuf_FileDescriptorProto_package(file->descriptor), name);
+    size_t count;
+    const google_protobuf_MethodDescriptorProto *const *methods =
+        google_protobuf_ServiceDescriptorProto_method(source, &count);
+    *ret_service = (struct service){.name = text_of(arena, name),
+                                    .full_name = full_name,
+                                    .symbol = name_symbol(arena, full_name),
+                                    .methods = arena_allocate(arena, (count + 1) * sizeof(struct method)),
+                                    .methods_count = count,
+                                    .comment = location.comment,
+                                    .line = location.line};
+    for (size_t method = 0; method < count; method++) {
+        const int32_t method_path[] = {PATH_FILE_SERVICE, (int32_t)index, PATH_SERVICE_METHOD, (int32_t)method};
+        method_build(model, ret_service, methods[method], location_find(file->descriptor, method_path, 4),
+                     &ret_service->methods[method]);
+    }
+}
+
+static const struct file *file_find(const struct model *model, upb_StringView name) {
+    for (size_t index = 0; index < model->files_count; index++) {
+        const char *candidate = model->files[index].name;
+        if (strlen(candidate) == name.size && memcmp(candidate, name.data, name.size) == 0) return &model->files[index];
+    }
+    return NULL;
+}
+
+static void imports_build(struct model *model, struct file *file) {
+    size_t count;
+    const upb_StringView *names = google_protobuf_FileDescriptorProto_dependency(file->descriptor, &count);
+    file->imports = arena_allocate(model->arena, (count + 1) * sizeof *file->imports);
+    file->imports_count = 0;
+    for (size_t index = 0; index < count; index++) {
+        const struct file *import = file_find(model, names[index]);
+        if (import == NULL) {
+            model->error = arena_format(model->arena, "%s: imports \"%.*s\", which is not in the request", file->name,
+                                        (int)names[index].size, names[index].data);
+            return;
+        }
+        file->imports[file->imports_count++] = import;
+    }
+}
+
+static void services_build(struct model *model, struct file *file) {
+    size_t count;
+    const google_protobuf_ServiceDescriptorProto *const *sources =
+        google_protobuf_FileDescriptorProto_service(file->descriptor, &count);
+    file->services = arena_allocate(model->arena, (count + 1) * sizeof *file->services);
+    file->services_count = count;
+    for (size_t index = 0; index < count; index++) {
+        service_build(model, file, index, sources[index], &file->services[index]);
+    }
+}
+
+/* What a generated suffix could turn one method's name into: the name of another. */
+static const char *const suffixes[] = {"_start",  "_result", "_open", "_next",    "_cancel", "_close",
+                                       "_stream", "_reply",  "_send", "_request", NULL};
+static const char *const service_names[] = {"service", "methods", "handlers", "serve", NULL};
+
+static void clash(struct model *model, const struct file *file, const struct method *method, const char *other) {
+    model->error =
+        arena_format(model->arena, "%s:%d: the method %s would give C the name %s twice (%s); rename the method",
+                     file->name, method->line, method->name, method->symbol, other);
+}
+
+static void clashes_find(struct model *model, const struct file *file, const struct service *service) {
+    for (size_t index = 0; index < service->methods_count; index++) {
+        const struct method *method = &service->methods[index];
+        for (size_t name = 0; service_names[name] != NULL; name++) {
+            if (strcmp(method->name, service_names[name]) == 0) {
+                clash(model, file, method, "it names a part of the service");
+                return;
+            }
+        }
+        for (size_t other = 0; other < service->methods_count; other++) {
+            for (size_t suffix = 0; suffixes[suffix] != NULL; suffix++) {
+                const char *derived =
+                    arena_format(model->arena, "%s%s", service->methods[other].name, suffixes[suffix]);
+                if (strcmp(derived, method->name) != 0) continue;
+                clash(model, file, method,
+                      arena_format(model->arena, "it is a function of the method %s", service->methods[other].name));
+                return;
+            }
+        }
+    }
+}
+
+bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, upb_Arena *arena,
+                 struct model *ret_model) {
+    struct model *model = ret_model;
+    *model = (struct model){.arena = arena};
+    const google_protobuf_FileDescriptorProto *const *files =
+        google_protobuf_compiler_CodeGeneratorRequest_proto_file(request, &model->files_count);
+    model->files = arena_allocate(arena, (model->files_count + 1) * sizeof *model->files);
+    for (size_t index = 0; index < model->files_count; index++) {
+        const char *name = text_of(arena, google_protobuf_FileDescriptorProto_name(files[index]));
+        model->files[index] = (struct file){.name = name, .stem = name_stem(arena, name), .descriptor = files[index]};
+    }
+    size_t wanted_count;
+    const upb_StringView *wanted =
+        google_protobuf_compiler_CodeGeneratorRequest_file_to_generate(request, &wanted_count);
+    for (size_t index = 0; index < wanted_count; index++) {
+        struct file *file = (struct file *)(uintptr_t)file_find(model, wanted[index]);
+        if (file == NULL) {
+            model->error = arena_format(arena, "%.*s: is to be generated but not in the request",
+                                        (int)wanted[index].size, wanted[index].data);
+            return false;
+        }
+        file->generate = true;
+    }
+    for (size_t index = 0; index < model->files_count && model->error == NULL; index++) {
+        imports_build(model, &model->files[index]);
+    }
+    for (size_t index = 0; index < model->files_count && model->error == NULL; index++) {
+        struct file *file = &model->files[index];
+        if (!file->generate) continue;
+        services_build(model, file);
+        for (size_t service = 0; service < file->services_count && model->error == NULL; service++) {
+            clashes_find(model, file, &file->services[service]);
+        }
+    }
+    return model->error == NULL;
+}

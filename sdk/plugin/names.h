@@ -1,0 +1,34 @@
+/* names.h: every rule by which names of protos become names of C.
+ *
+ *   a type or service     its full name, dots as underscores           daybook.v1.Event -> daybook_v1_Event
+ *   functions of a method service's name, '_', method's name            daybook_v1_EventStore_Append
+ *   a handler's slot      the method's name; a '_' is added to a word that C or C++ reserves
+ *   an include guard      the file's name in capitals, other characters as underscores
+ *
+ * Types follow upb's generator, so that both speak of the same C types. Names that would clash after these rules are errors
+ * (model.c), never silent renames.
+ * Ownership: results live in the arena. Threads: one. */
+#ifndef SDK_PLUGIN_NAMES_H
+#define SDK_PLUGIN_NAMES_H
+
+#include "upb/upb.h"
+
+/* "pkg.v1", "Svc" -> "pkg.v1.Svc"; without a package just the name. */
+const char *name_full(upb_Arena *arena, upb_StringView package, upb_StringView name);
+
+/* ".pkg.v1.Svc" or "pkg.v1.Svc" -> "pkg_v1_Svc" */
+const char *name_symbol(upb_Arena *arena, const char *full_name);
+
+/* The slot of a method in the handlers' struct. */
+const char *name_slot(upb_Arena *arena, const char *method);
+
+/* "a/b-c.proto" -> "A_B_C_GRPC_H_" */
+const char *name_guard(upb_Arena *arena, const char *stem);
+
+/* "a/b.proto" -> "a/b" */
+const char *name_stem(upb_Arena *arena, const char *file);
+
+/* "a/b-c.proto" -> "a_b_c_proto", for file-local identifiers. */
+const char *name_identifier(upb_Arena *arena, const char *file);
+
+#endif
