@@ -74,7 +74,8 @@ struct read_options {
     uint64_t limit;              /* 0: none */
     const struct filter *filter; /* NULL: everything; owned by the caller until `closed` */
 };
-/* FAILURE_LIMIT: too many readings, FAILURE_STOPPED, FAILURE_MEMORY. Callbacks may run before this returns. */
+/* FAILURE_LIMIT: too many readings, FAILURE_STOPPED, FAILURE_MEMORY. Callbacks may run before this returns, but not before
+ * `*ret_reading` is set. */
 MUST_USE result feed_read(struct feed *feed, const struct read_options *options, const struct feed_sink *sink,
                           void *context, struct reading **ret_reading);
 

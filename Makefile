@@ -1,0 +1,52 @@
+# The front door. Each target does all the set-up it needs; `make help` lists them.
+SHELL := /bin/bash
+BAZEL := bazel
+DATA ?=
+RUN_DATA ?= ./data
+LISTEN ?= 127.0.0.1:50051
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test build run test sanitize demo bench crash fix image clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@tools/setup
+
+setup-test:
+	@tools/setup test
+
+build: setup ## the daemon, the command, the generator, into bazel-bin/
+	@$(BAZEL) build //service:daybookd //sdk/cli:daybook //sdk/plugin:protoc-gen-grpc-c
+
+run: build ## builds and starts daybookd on ./data, and says how to talk to it
+	@tools/run $(LISTEN) $(RUN_DATA)
+
+test: setup-test ## every test
+	@tools/test
+
+sanitize: setup-test ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	@for configuration in asan ubsan tsan; do \
+	  echo "--- $$configuration"; $(BAZEL) test --config=$$configuration --test_tag_filters=-no-sanitizer //tests/unit/... //tests/model/... || exit 1; done
+
+demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a CSV of real sales
+	@$(BAZEL) build //service:daybookd //examples/shop/...
+	@examples/shop/demo.sh $(DATA)
+
+bench: setup ## speed against a bare gRPC echo and UmaDB, in one run
+	@$(BAZEL) build --compilation_mode=opt //service:daybookd //tests/bench/...
+	@tests/bench/run.sh
+
+crash: build ## kill -9 a hundred times under load; every acknowledged event must be there
+	@$(BAZEL) build //tests/crash/...
+	@tests/crash/kill.sh 100
+
+image: build ## the container image, with buildah
+	@deploy/image/build.sh
+
+fix: setup-test ## formats the sources
+	@git ls-files '*.c' '*.h' | grep -v '^tests/golden/out/' | xargs clang-format -i
+
+clean: ## removes what was built
+	@$(BAZEL) clean

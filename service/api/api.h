@@ -1,0 +1,31 @@
+/* api.h: the gRPC edge of the daemon: check, call, map the error, fill the answer. No decisions are made here.
+ *
+ * Ownership: borrows everything it is given, which must outlive the server that serves it.
+ * Threads: handlers run on the server's threads; answers come from the sequencer's and the feed's. */
+#ifndef SERVICE_API_API_H
+#define SERVICE_API_API_H
+
+#include "daybook/server.h"
+#include "daybook/v1/event_store.grpc.h"
+
+struct feed;
+struct sequencer;
+struct store;
+
+struct api {
+    struct sequencer *sequencer;
+    struct feed *feed;
+    const char *store_id;
+    uint64_t event_bytes_max;
+};
+
+/* Adds the daemon's services to a server that has not started. */
+DAYBOOK_MUST_USE bool api_serve(const struct api *api, daybook_server *server, daybook_status *ret_status);
+
+/* The handlers, one file each; `context` is the api. */
+void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request);
+void api_read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request);
+void api_subscribe(void *context, daybook_server_stream *stream, const daybook_v1_SubscribeRequest *request);
+void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
+
+#endif

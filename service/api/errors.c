@@ -1,0 +1,163 @@
+#include "service/api/errors.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "google/protobuf/any.upb.h"
+#include "google/protobuf/duration.upb.h"
+#include "google/rpc/error_details.upb.h"
+#include "google/rpc/status.upb.h"
+
+#define NANOSECONDS_PER_MILLISECOND 1000000
+#define NO_RETRY                    0
+
+/* The one table: what each reason is called, its canonical code, and after how long a retry may help. */
+static const struct {
+    const char *name;
+    daybook_code code;
+    int32_t retry_delay_ms;
+} reasons[] = {
+    [REASON_INVALID_FIELD] = {"INVALID_FIELD", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_WRITES] = {"TOO_MANY_WRITES", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_CHECKS] = {"TOO_MANY_CHECKS", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_EVENTS] = {"TOO_MANY_EVENTS", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_TAGS] = {"TOO_MANY_TAGS", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_METADATA] = {"TOO_MANY_METADATA", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_TOO_MANY_CLAUSES] = {"TOO_MANY_CLAUSES", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_EVENT_TOO_LARGE] = {"EVENT_TOO_LARGE", DAYBOOK_INVALID_ARGUMENT, NO_RETRY},
+    [REASON_REVISION_CONFLICT] = {"REVISION_CONFLICT", DAYBOOK_ABORTED, NO_RETRY},
+    [REASON_STREAM_NOT_FOUND] = {"STREAM_NOT_FOUND", DAYBOOK_NOT_FOUND, NO_RETRY},
+    [REASON_QUEUE_FULL] = {"QUEUE_FULL", DAYBOOK_RESOURCE_EXHAUSTED, 50},
+    [REASON_TOO_MANY_READERS] = {"QUOTA_EXCEEDED", DAYBOOK_RESOURCE_EXHAUSTED, 1000},
+    [REASON_OUT_OF_MEMORY] = {"OUT_OF_MEMORY", DAYBOOK_RESOURCE_EXHAUSTED, 1000},
+    [REASON_STORAGE_FULL] = {"STORAGE_FULL", DAYBOOK_RESOURCE_EXHAUSTED, 10000},
+    [REASON_STORAGE_CORRUPT] = {"STORAGE_CORRUPT", DAYBOOK_DATA_LOSS, NO_RETRY},
+    [REASON_DRAINING] = {"DRAINING", DAYBOOK_UNAVAILABLE, 1000},
+    [REASON_OUTCOME_UNKNOWN] = {"OUTCOME_UNKNOWN", DAYBOOK_UNAVAILABLE, 1000},
+    [REASON_UNIMPLEMENTED] = {"UNIMPLEMENTED", DAYBOOK_UNIMPLEMENTED, NO_RETRY},
+};
+
+void error_set(struct error *ret_error, enum reason reason, const char *format, ...) {
+    ret_error->reason = reason;
+    ret_error->violations_count = 0;
+    ret_error->conflicts = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(ret_error->message, sizeof ret_error->message, format, arguments);
+    va_end(arguments);
+}
+
+void error_of_failure(struct error *ret_error, enum failure failure) {
+    switch (failure) {
+    case FAILURE_NOT_FOUND:
+        error_set(ret_error, REASON_STREAM_NOT_FOUND, "the stream has no events");
+        return;
+    case FAILURE_LIMIT:
+        error_set(ret_error, REASON_TOO_MANY_READERS, "too many reads and subscriptions are open; close some or retry");
+        return;
+    case FAILURE_MEMORY:
+        error_set(ret_error, REASON_OUT_OF_MEMORY, "the server has no memory for this request now; retry later");
+        return;
+    case FAILURE_STORAGE_FULL:
+        error_set(
+            ret_error, REASON_STORAGE_FULL,
+            "no space is left on the server's disk: nothing was written; reads go on, appends resume when there is "
+            "space");
+        return;
+    case FAILURE_CORRUPT:
+        error_set(ret_error, REASON_STORAGE_CORRUPT,
+                  "stored bytes are damaged (a checksum is wrong) and are not sent; restore from a backup");
+        return;
+    case FAILURE_STOPPED:
+        error_set(ret_error, REASON_DRAINING, "the server is stopping; retry");
+        return;
+    default:
+        error_set(ret_error, REASON_OUTCOME_UNKNOWN, "the server's disk failed (%s); retry with the same event ids",
+                  failure_name(failure));
+        return;
+    }
+}
+
+/* Adds a detail of a type. Without memory the detail is left out: code and text still go. */
+static void detail_add(google_rpc_Status *status, const char *type_url, const void *message,
+                       const upb_MiniTable *layout, upb_Arena *arena) {
+    char *data;
+    size_t size;
+    if (upb_Encode(message, layout, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) return;
+    google_protobuf_Any *any = google_rpc_Status_add_details(status, arena);
+    if (any == NULL) return;
+    google_protobuf_Any_set_type_url(any, upb_StringView_FromString(type_url));
+    google_protobuf_Any_set_value(any, upb_StringView_FromDataAndSize(data, size));
+}
+
+static void info_add(google_rpc_Status *status, const struct error *error, upb_Arena *arena) {
+    google_rpc_ErrorInfo *info = google_rpc_ErrorInfo_new(arena);
+    if (info == NULL) return;
+    google_rpc_ErrorInfo_set_reason(info, upb_StringView_FromString(reasons[error->reason].name));
+    google_rpc_ErrorInfo_set_domain(info, upb_StringView_FromString("daybook"));
+    detail_add(status, "type.googleapis.com/google.rpc.ErrorInfo", info, &google_rpc_ErrorInfo_msginit, arena);
+}
+
+static void violations_add(google_rpc_Status *status, const struct error *error, upb_Arena *arena) {
+    google_rpc_BadRequest *bad = google_rpc_BadRequest_new(arena);
+    if (bad == NULL) return;
+    for (uint32_t index = 0; index < error->violations_count; index++) {
+        google_rpc_BadRequest_FieldViolation *violation = google_rpc_BadRequest_add_field_violations(bad, arena);
+        if (violation == NULL) return;
+        const struct violation *source = &error->violations[index];
+        google_rpc_BadRequest_FieldViolation_set_field(violation, upb_StringView_FromString(source->field));
+        google_rpc_BadRequest_FieldViolation_set_description(violation, upb_StringView_FromString(source->description));
+    }
+    detail_add(status, "type.googleapis.com/google.rpc.BadRequest", bad, &google_rpc_BadRequest_msginit, arena);
+}
+
+static void retry_add(google_rpc_Status *status, int32_t delay_ms, upb_Arena *arena) {
+    google_rpc_RetryInfo *retry = google_rpc_RetryInfo_new(arena);
+    if (retry == NULL) return;
+    google_protobuf_Duration *delay = google_rpc_RetryInfo_mutable_retry_delay(retry, arena);
+    if (delay == NULL) return;
+    google_protobuf_Duration_set_seconds(delay, delay_ms / 1000);
+    google_protobuf_Duration_set_nanos(delay, delay_ms % 1000 * NANOSECONDS_PER_MILLISECOND);
+    detail_add(status, "type.googleapis.com/google.rpc.RetryInfo", retry, &google_rpc_RetryInfo_msginit, arena);
+}
+
+/* The encoded google.rpc.Status; empty without memory. */
+static upb_StringView details_encode(const struct error *error, upb_Arena *arena) {
+    const upb_StringView none = {NULL, 0};
+    google_rpc_Status *status = google_rpc_Status_new(arena);
+    if (status == NULL) return none;
+    google_rpc_Status_set_code(status, (int32_t)reasons[error->reason].code);
+    google_rpc_Status_set_message(status, upb_StringView_FromString(error->message));
+    info_add(status, error, arena);
+    if (error->violations_count > 0) violations_add(status, error, arena);
+    if (reasons[error->reason].retry_delay_ms != NO_RETRY) {
+        retry_add(status, reasons[error->reason].retry_delay_ms, arena);
+    }
+    if (error->conflicts != NULL) {
+        detail_add(status, "type.googleapis.com/daybook.v1.AppendConflicts", error->conflicts,
+                   &daybook_v1_AppendConflicts_msginit, arena);
+    }
+    char *data;
+    size_t size;
+    if (upb_Encode(status, &google_rpc_Status_msginit, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) return none;
+    return upb_StringView_FromDataAndSize(data, size);
+}
+
+void error_fail(daybook_server_call *call, const struct error *error) {
+    assert((size_t)error->reason < sizeof reasons / sizeof reasons[0]);
+    const upb_StringView details = details_encode(error, daybook_server_call_arena(call));
+    daybook_server_call_fail(call, reasons[error->reason].code, error->message, details.data, details.size);
+}
+
+void error_finish(daybook_server_stream *stream, const struct error *error) {
+    assert((size_t)error->reason < sizeof reasons / sizeof reasons[0]);
+    const upb_StringView details = details_encode(error, daybook_server_stream_arena(stream));
+    daybook_server_stream_finish(stream, reasons[error->reason].code, error->message, details.data, details.size);
+}
+
+void error_fail_failure(daybook_server_call *call, enum failure failure) {
+    struct error error;
+    error_of_failure(&error, failure);
+    error_fail(call, &error);
+}

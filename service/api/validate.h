@@ -1,0 +1,52 @@
+/* validate.h: what a request must be, checked before anything is done with it.
+ *
+ * Every wrong field is noted with its path and with what is allowed, up to ERROR_VIOLATIONS_COUNT_MAX; the limits are in
+ * limits.h and documented in protos/daybook/v1. Text is valid UTF-8 already: the decoder refuses anything else.
+ * Ownership: notes point at nothing. Threads: any. */
+#ifndef SERVICE_API_VALIDATE_H
+#define SERVICE_API_VALIDATE_H
+
+#include "daybook/v1/event.upb.h"
+#include "daybook/v1/event_store.upb.h"
+#include "service/api/errors.h"
+
+struct validation {
+    bool failed;
+    struct error error; /* filled once failed */
+};
+
+/* Where a field is, as a chain on the stack from the field up to the request: text is made of it only when there is
+ * something to say, so that a good request costs no formatting. */
+struct field {
+    const struct field *parent; /* NULL: a field of the request itself */
+    const char *name;
+    size_t index; /* FIELD_SINGLE: not repeated */
+};
+#define FIELD_SINGLE SIZE_MAX
+
+static inline struct field field_of(const struct field *parent, const char *name) {
+    return (struct field){.parent = parent, .name = name, .index = FIELD_SINGLE};
+}
+
+static inline struct field field_at(const struct field *parent, const char *name, size_t index) {
+    return (struct field){.parent = parent, .name = name, .index = index};
+}
+
+void validation_init(struct validation *validation);
+
+/* Notes a wrong field. The first one's reason is the reason of the error. */
+void violation_add(struct validation *validation, enum reason reason, const struct field *field, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
+
+/* A name: 1 to NAME_BYTES_MAX bytes, no control characters. */
+void validate_name(struct validation *validation, const struct field *field, upb_StringView name);
+
+void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request);
+void validate_read(struct validation *validation, const daybook_v1_ReadRequest *request);
+void validate_subscribe(struct validation *validation, const daybook_v1_SubscribeRequest *request);
+
+/* Used by the above; each checks one message below `field`. */
+void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event);
+void validate_filter(struct validation *validation, const struct field *field, const daybook_v1_Filter *filter);
+
+#endif

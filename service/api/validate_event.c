@@ -1,0 +1,106 @@
+/* The fields of one event; see protos/daybook/v1/event.proto for what is allowed and why. */
+#include <stdlib.h>
+
+#include "google/protobuf/timestamp.upb.h"
+#include "service/api/validate.h"
+#include "service/base/limits.h"
+#include "service/base/uuid.h"
+
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z (google/protobuf/timestamp.proto). */
+#define TIMESTAMP_SECONDS_MIN (-62135596800)
+#define TIMESTAMP_SECONDS_MAX 253402300799
+#define TIMESTAMP_NANOS_MAX   999999999
+
+static void validate_id(struct validation *validation, const struct field *parent, upb_StringView id) {
+    struct uuid uuid;
+    if (id.size == 0 || !failed(uuid_parse(bytes_of(id.data, id.size), &uuid))) return;
+    const struct field field = field_of(parent, "id");
+    violation_add(validation, REASON_INVALID_FIELD, &field,
+                  "is not a UUID; the form 01890a5d-ac96-774b-bcce-b302099a8057 is needed, or nothing");
+}
+
+static int view_compare(const void *left, const void *right) {
+    const upb_StringView *a = left;
+    const upb_StringView *b = right;
+    const int order = memcmp(a->data, b->data, a->size < b->size ? a->size : b->size);
+    if (order != 0) return order;
+    return (a->size > b->size) - (a->size < b->size);
+}
+
+static void validate_tags(struct validation *validation, const struct field *parent, const daybook_v1_Event *event) {
+    size_t count;
+    const upb_StringView *tags = daybook_v1_Event_tags(event, &count);
+    const struct field field = field_of(parent, "tags");
+    if (count > TAGS_COUNT_MAX) {
+        violation_add(validation, REASON_TOO_MANY_TAGS, &field, "has %zu entries; at most %d are allowed", count,
+                      TAGS_COUNT_MAX);
+        return;
+    }
+    upb_StringView sorted[TAGS_COUNT_MAX];
+    for (size_t index = 0; index < count; index++) {
+        const struct field place = field_at(parent, "tags", index);
+        validate_name(validation, &place, tags[index]);
+        sorted[index] = tags[index];
+    }
+    qsort(sorted, count, sizeof sorted[0], view_compare);
+    for (size_t index = 1; index < count; index++) {
+        if (view_compare(&sorted[index - 1], &sorted[index]) != 0) continue;
+        violation_add(validation, REASON_INVALID_FIELD, &field, "contains a tag twice; each is allowed once");
+        return;
+    }
+}
+
+static void validate_metadata(struct validation *validation, const struct field *parent,
+                              const daybook_v1_Event *event) {
+    const size_t count = daybook_v1_Event_metadata_size(event);
+    if (count == 0) return;
+    const struct field field = field_of(parent, "metadata");
+    if (count > METADATA_COUNT_MAX) {
+        violation_add(validation, REASON_TOO_MANY_METADATA, &field, "has %zu entries; at most %d are allowed", count,
+                      METADATA_COUNT_MAX);
+        return;
+    }
+    size_t cursor = kUpb_Map_Begin;
+    for (const daybook_v1_Event_MetadataEntry *entry = daybook_v1_Event_metadata_next(event, &cursor); entry != NULL;
+         entry = daybook_v1_Event_metadata_next(event, &cursor)) {
+        const struct field key = field_of(&field, "key");
+        validate_name(validation, &key, daybook_v1_Event_MetadataEntry_key(entry));
+        const size_t size = daybook_v1_Event_MetadataEntry_value(entry).size;
+        if (size <= METADATA_VALUE_BYTES_MAX) continue;
+        const struct field value = field_of(&field, "value");
+        violation_add(validation, REASON_INVALID_FIELD, &value, "has %zu bytes; at most %d are allowed", size,
+                      METADATA_VALUE_BYTES_MAX);
+    }
+}
+
+static void validate_content_type(struct validation *validation, const struct field *parent,
+                                  upb_StringView content_type) {
+    if (content_type.size == 0) return; /* the one text that may be absent */
+    const struct field field = field_of(parent, "content_type");
+    validate_name(validation, &field, content_type);
+}
+
+static void validate_occurred_at(struct validation *validation, const struct field *parent,
+                                 const daybook_v1_Event *event) {
+    const google_protobuf_Timestamp *time = daybook_v1_Event_occurred_at(event);
+    if (time == NULL) return;
+    const int64_t seconds = google_protobuf_Timestamp_seconds(time);
+    const int32_t nanos = google_protobuf_Timestamp_nanos(time);
+    if (seconds >= TIMESTAMP_SECONDS_MIN && seconds <= TIMESTAMP_SECONDS_MAX && nanos >= 0 &&
+        nanos <= TIMESTAMP_NANOS_MAX) {
+        return;
+    }
+    const struct field field = field_of(parent, "occurred_at");
+    violation_add(validation, REASON_INVALID_FIELD, &field,
+                  "is no time; seconds from 0001-01-01 to 9999-12-31 and nanos from 0 to 999999999 are allowed");
+}
+
+void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event) {
+    const struct field type = field_of(field, "type");
+    validate_id(validation, field, daybook_v1_Event_id(event));
+    validate_name(validation, &type, daybook_v1_Event_type(event));
+    validate_tags(validation, field, event);
+    validate_content_type(validation, field, daybook_v1_Event_content_type(event));
+    validate_metadata(validation, field, event);
+    validate_occurred_at(validation, field, event);
+}

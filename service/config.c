@@ -1,0 +1,181 @@
+#include "service/config.h"
+
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/base/limits.h"
+
+enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH };
+
+/* The one table: flag --name VALUE, variable DAYBOOK_NAME, default, allowed numbers. */
+struct setting {
+    const char *name;
+    const char *argument; /* NULL for a switch */
+    const char *help;
+    const char *fallback;
+    enum setting_kind kind;
+    size_t offset;
+    uint64_t minimum;
+    uint64_t maximum;
+};
+
+#define SETTING_AT(field) offsetof(struct config, field)
+
+static const struct setting settings[] = {
+    {"data", "DIR", "directory of the store, made when it is not there", "./data", SETTING_TEXT, SETTING_AT(data), 0,
+     0},
+    {"listen", "HOST:PORT", "where gRPC listens; port 0 takes a free one", "127.0.0.1:50051", SETTING_TEXT,
+     SETTING_AT(listen), 0, 0},
+    {"log-level", "LEVEL", "debug, info, warn or error", "info", SETTING_TEXT, SETTING_AT(log_level_text), 0, 0},
+    {"log-format", "FORMAT", "text or json", "text", SETTING_TEXT, SETTING_AT(log_format_text), 0, 0},
+    {"event-bytes-max", "BYTES", "largest encoded event", "1048576", SETTING_NUMBER, SETTING_AT(event_bytes_max), 1024,
+     EVENT_BYTES_MAX_CEILING},
+    {"drain-ms", "MILLISECONDS", "how long SIGTERM waits for open calls", "25000", SETTING_NUMBER, SETTING_AT(drain_ms),
+     0, 600000},
+    {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
+     SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},
+    {"log-map-bytes", "BYTES", "largest size of the log's file (address space, not memory)", "1099511627776",
+     SETTING_NUMBER, SETTING_AT(log_map_bytes), MIB(16), GIB(16384)},
+    {"remote-file-system", NULL, "allow the data directory on a network file system, where LMDB is not safe", "false",
+     SETTING_SWITCH, SETTING_AT(remote_file_system), 0, 0},
+};
+
+enum { SETTINGS_COUNT = sizeof settings / sizeof settings[0], OPTION_KEY_FIRST = 0x100 };
+
+struct parse {
+    struct config *config;
+    struct problem *problem;
+    result outcome;
+};
+
+static result number_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
+                         struct problem *ret_problem) {
+    char *end;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || number < setting->minimum ||
+        number > setting->maximum) {
+        problem_set(ret_problem, "%s is \"%s\": a number from %" PRIu64 " to %" PRIu64 " is needed", origin, text,
+                    setting->minimum, setting->maximum);
+        return failure_result(FAILURE_INPUT);
+    }
+    *(uint64_t *)((char *)config + setting->offset) = number;
+    return RESULT_OK;
+}
+
+static result switch_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
+                         struct problem *ret_problem) {
+    const bool on = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!on && strcmp(text, "false") != 0 && strcmp(text, "0") != 0) {
+        problem_set(ret_problem, "%s is \"%s\": true or false is needed", origin, text);
+        return failure_result(FAILURE_INPUT);
+    }
+    *(bool *)((char *)config + setting->offset) = on;
+    return RESULT_OK;
+}
+
+static result setting_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
+                          struct problem *ret_problem) {
+    switch (setting->kind) {
+    case SETTING_NUMBER:
+        return number_set(setting, text, origin, config, ret_problem);
+    case SETTING_SWITCH:
+        return switch_set(setting, text, origin, config, ret_problem);
+    case SETTING_TEXT:
+        break;
+    }
+    if (text[0] == '\0') {
+        problem_set(ret_problem, "%s is empty", origin);
+        return failure_result(FAILURE_INPUT);
+    }
+    *(const char **)((char *)config + setting->offset) = text;
+    return RESULT_OK;
+}
+
+/* "log-level" -> "DAYBOOK_LOG_LEVEL" */
+static void variable_name(const struct setting *setting, char *out, size_t size) {
+    (void)snprintf(out, size, "DAYBOOK_%s", setting->name);
+    for (char *at = out; *at != '\0'; at++) *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+static result defaults_and_environment(struct config *config, struct problem *ret_problem) {
+    for (size_t index = 0; index < SETTINGS_COUNT; index++) {
+        char name[64];
+        variable_name(&settings[index], name, sizeof name);
+        const char *value = getenv(name);
+        if (value == NULL) value = settings[index].fallback;
+        TRY(setting_set(&settings[index], value, name, config, ret_problem));
+    }
+    return RESULT_OK;
+}
+
+static error_t option_parse(int key, char *argument, struct argp_state *state) {
+    struct parse *parse = state->input;
+    if (key == ARGP_KEY_ARG) {
+        problem_set(parse->problem, "\"%s\" is not understood; see daybookd --help", argument);
+        parse->outcome = failure_result(FAILURE_INPUT);
+        return 0;
+    }
+    if (key < OPTION_KEY_FIRST || key >= OPTION_KEY_FIRST + (int)SETTINGS_COUNT) return ARGP_ERR_UNKNOWN;
+    if (failed(parse->outcome)) return 0;
+    const struct setting *setting = &settings[key - OPTION_KEY_FIRST];
+    char origin[64];
+    (void)snprintf(origin, sizeof origin, "--%s", setting->name);
+    parse->outcome = setting_set(setting, argument == NULL ? "true" : argument, origin, parse->config, parse->problem);
+    return 0;
+}
+
+static const char documentation[] =
+    "daybookd: an event store for microservices, on gRPC and LMDB."
+    "\vEach option is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag wins over its variable.\n\n"
+    "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n\n"
+    "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store is damaged or of another format, 69 the address "
+    "cannot be bound, 70 out of memory or threads, 73 the directory cannot be used, 74 the disk failed, 75 another daemon "
+    "holds the directory.";
+
+static result flags(int argc, char **argv, struct config *config, struct problem *ret_problem) {
+    struct argp_option options[SETTINGS_COUNT + 1] = {{0}};
+    char helps[SETTINGS_COUNT][160];
+    for (size_t index = 0; index < SETTINGS_COUNT; index++) {
+        const struct setting *setting = &settings[index];
+        (void)snprintf(helps[index], sizeof helps[index], "%s (default: %s)", setting->help, setting->fallback);
+        options[index] = (struct argp_option){
+            .name = setting->name, .key = OPTION_KEY_FIRST + (int)index, .arg = setting->argument, .doc = helps[index]};
+    }
+    const struct argp argp = {.options = options, .parser = option_parse, .doc = documentation};
+    struct parse parse = {.config = config, .problem = ret_problem, .outcome = RESULT_OK};
+    argp_program_version = "daybookd " DAYBOOK_VERSION;
+    argp_err_exit_status = 64; /* EX_USAGE */
+    (void)argp_parse(&argp, argc, argv, 0, NULL, &parse);
+    return parse.outcome;
+}
+
+result config_parse(int argc, char **argv, struct config *ret_config, struct problem *ret_problem) {
+    struct config config = {0};
+    TRY(defaults_and_environment(&config, ret_problem));
+    TRY(flags(argc, argv, &config, ret_problem));
+    if (failed(log_level_parse(config.log_level_text, &config.log_level))) {
+        problem_set(ret_problem, "--log-level is \"%s\": debug, info, warn or error is needed", config.log_level_text);
+        return failure_result(FAILURE_INPUT);
+    }
+    if (failed(log_format_parse(config.log_format_text, &config.log_format))) {
+        problem_set(ret_problem, "--log-format is \"%s\": text or json is needed", config.log_format_text);
+        return failure_result(FAILURE_INPUT);
+    }
+    *ret_config = config;
+    return RESULT_OK;
+}
+
+void config_log(const struct config *config) {
+    log_info("configuration", "version", DAYBOOK_VERSION, "data", config->data, "listen", config->listen, "log_level",
+             config->log_level_text, "log_format", config->log_format_text, "event_bytes_max",
+             log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "reader_threads",
+             log_number(config->reader_threads), "log_map_bytes", log_number(config->log_map_bytes),
+             "remote_file_system", config->remote_file_system ? "true" : "false");
+}

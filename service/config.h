@@ -1,0 +1,36 @@
+/* config.h: the daemon's settings: flags before environment variables before defaults, from one table.
+ *
+ * Ownership: texts point into argv and the environment, which live as long as the process. Threads: read-only once parsed. */
+#ifndef SERVICE_CONFIG_H
+#define SERVICE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/base/logging.h"
+#include "service/base/result.h"
+
+#define DAYBOOK_VERSION "0.1.0"
+
+struct config {
+    const char *data;
+    const char *listen;
+    const char *log_level_text;
+    const char *log_format_text;
+    enum log_level log_level;
+    enum log_format log_format;
+    uint64_t event_bytes_max;
+    uint64_t drain_ms;
+    uint64_t reader_threads;
+    uint64_t log_map_bytes;
+    bool remote_file_system;
+};
+
+/* Parses; --help and --version print and exit 0. FAILURE_INPUT: the problem says which setting is wrong and what is
+ * allowed. */
+MUST_USE result config_parse(int argc, char **argv, struct config *ret_config, struct problem *ret_problem);
+
+/* Logs every setting, so that a log tells how the daemon ran. */
+void config_log(const struct config *config);
+
+#endif

@@ -1,0 +1,153 @@
+#include "service/daemon.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daybook/server.h"
+#include "service/api/api.h"
+#include "service/base/limits.h"
+#include "service/commit/sequencer.h"
+#include "service/feed/feed.h"
+#include "service/ops/signals.h"
+#include "service/store/index.h"
+#include "service/store/store.h"
+#include "service/store/terms.h"
+
+/* Health names beside the services': what Kubernetes' probes ask for. Liveness stays when the daemon drains. */
+#define HEALTH_READINESS "readiness"
+#define HEALTH_LIVENESS  "liveness"
+
+struct daemon {
+    struct store *store;
+    struct index *index;
+    struct feed *feed;
+    struct sequencer *sequencer;
+    struct commit_listener listener;
+    struct api api;
+    daybook_server *server;
+    struct signals *signals;
+};
+
+static void on_committed(void *context, struct chunk *chunk) {
+    const struct daemon *daemon = context;
+    feed_committed(daemon->feed, chunk);
+}
+
+static void on_storage_failed(void *context, enum failure failure) {
+    const struct daemon *daemon = context;
+    log_error("the disk failed: nothing is acknowledged any more; restart and retry with the same event ids", "failure",
+              failure_name(failure));
+    signals_fail(daemon->signals);
+}
+
+static enum daemon_exit exit_of(enum failure failure) {
+    switch (failure) {
+    case FAILURE_BUSY:
+        return DAEMON_EXIT_BUSY;
+    case FAILURE_FORMAT:
+    case FAILURE_CORRUPT:
+        return DAEMON_EXIT_DATA;
+    case FAILURE_INPUT:
+        return DAEMON_EXIT_DIRECTORY;
+    case FAILURE_STORAGE:
+    case FAILURE_STORAGE_FULL:
+        return DAEMON_EXIT_STORAGE;
+    default:
+        return DAEMON_EXIT_RESOURCES;
+    }
+}
+
+static result index_prepare(struct daemon *daemon, struct problem *ret_problem) {
+    char directory[PATH_MAX];
+    (void)snprintf(directory, sizeof directory, "%s/index", store_directory(daemon->store));
+    const struct index_options options = {.directory = directory, .store_id = store_id(daemon->store)};
+    TRY(index_open(&options, &daemon->index, ret_problem));
+    const result caught_up = terms_catch_up(daemon->store, daemon->index);
+    if (failed(caught_up)) {
+        problem_set(ret_problem, "the log in %s cannot be read (%s); restore it from a backup",
+                    store_directory(daemon->store), failure_name(caught_up.failure));
+    }
+    return caught_up;
+}
+
+/* Everything below the server, in the order in which an event passes through. */
+static result rooms_open(struct daemon *daemon, const struct config *config, struct problem *ret_problem) {
+    const struct store_options store_options = {.directory = config->data,
+                                                .map_bytes = config->log_map_bytes,
+                                                .remote_file_system_allowed = config->remote_file_system};
+    TRY(store_open(&store_options, &daemon->store, ret_problem));
+    TRY(index_prepare(daemon, ret_problem));
+    problem_set(ret_problem, "out of memory or threads at the start");
+    const struct feed_options feed_options = {.store = daemon->store,
+                                              .index = daemon->index,
+                                              .reader_threads_count = (uint32_t)config->reader_threads,
+                                              .head = store_position_last(daemon->store)};
+    TRY(feed_open(&feed_options, &daemon->feed));
+    daemon->listener =
+        (struct commit_listener){.committed = on_committed, .storage_failed = on_storage_failed, .context = daemon};
+    const struct sequencer_options sequencer_options = {
+        .store = daemon->store, .index = daemon->index, .listener = &daemon->listener};
+    return sequencer_open(&sequencer_options, &daemon->sequencer);
+}
+
+static bool server_open(struct daemon *daemon, const struct config *config, daybook_status *ret_status) {
+    const daybook_server_options options = {.listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX};
+    daemon->api = (struct api){.sequencer = daemon->sequencer,
+                               .feed = daemon->feed,
+                               .store_id = store_id(daemon->store),
+                               .event_bytes_max = config->event_bytes_max};
+    daemon->server = daybook_server_open(&options, ret_status);
+    if (daemon->server == NULL || !api_serve(&daemon->api, daemon->server, ret_status) ||
+        !daybook_server_start(daemon->server, ret_status)) {
+        return false;
+    }
+    daybook_server_set_serving(daemon->server, HEALTH_LIVENESS, true);
+    daybook_server_set_serving(daemon->server, HEALTH_READINESS, true);
+    return true;
+}
+
+struct daemon *daemon_open(const struct config *config, struct signals *signals, enum daemon_exit *ret_exit,
+                           struct problem *ret_problem) {
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+    if (daemon == NULL) {
+        *ret_exit = DAEMON_EXIT_RESOURCES;
+        problem_set(ret_problem, "out of memory");
+        return NULL;
+    }
+    daemon->signals = signals;
+    const result opened = rooms_open(daemon, config, ret_problem);
+    if (failed(opened)) {
+        *ret_exit = exit_of(opened.failure);
+        return daemon_close(daemon);
+    }
+    daybook_status status;
+    if (!server_open(daemon, config, &status)) {
+        *ret_exit = status.code == DAYBOOK_RESOURCE_EXHAUSTED ? DAEMON_EXIT_RESOURCES : DAEMON_EXIT_ADDRESS;
+        problem_set(ret_problem, "cannot serve on %s: %s", config->listen, status.message);
+        return daemon_close(daemon);
+    }
+    return daemon;
+}
+
+uint16_t daemon_port(const struct daemon *daemon) {
+    return daybook_server_port(daemon->server);
+}
+
+void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
+    daybook_server_set_serving(daemon->server, HEALTH_READINESS, false);
+    feed_drain(daemon->feed);
+    daybook_server_drain(daemon->server, grace_ms);
+}
+
+/* The server first, because its calls are answered by the sequencer and the feed; the store last. */
+struct daemon *daemon_close(struct daemon *daemon) {
+    if (daemon == NULL) return NULL;
+    daybook_server_close(daemon->server);
+    sequencer_close(daemon->sequencer);
+    feed_close(daemon->feed);
+    index_close(daemon->index);
+    store_close(daemon->store);
+    free(daemon);
+    return NULL;
+}

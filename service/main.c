@@ -1,0 +1,52 @@
+/* daybookd: reads its settings, opens the daemon, waits for a reason to stop. */
+#include <stdio.h>
+
+#include "service/base/clock.h"
+#include "service/config.h"
+#include "service/daemon.h"
+#include "service/ops/process.h"
+#include "service/ops/signals.h"
+
+/* Answers that are on their way get this long when the disk has failed. */
+#define FAILURE_DRAIN_MS 1000
+
+static int fail(enum daemon_exit code, const struct problem *problem) {
+    (void)fprintf(stderr, "daybookd: %s\n", problem->text);
+    return (int)code;
+}
+
+static int serve(const struct config *config, struct signals *signals) {
+    struct problem problem;
+    enum daemon_exit code = DAEMON_EXIT_OK;
+    const int64_t begun_ns = clock_monotonic_ns();
+    const uint64_t descriptors_count = process_descriptors_raise();
+    struct daemon *daemon = daemon_open(config, signals, &code, &problem);
+    if (daemon == NULL) return fail(code, &problem);
+    log_info("serving", "port", log_number(daemon_port(daemon)), "started_ms",
+             log_number((uint64_t)(clock_monotonic_ns() - begun_ns) / 1000000), "descriptors_max",
+             log_number(descriptors_count));
+
+    const enum stop_reason reason = signals_wait(signals);
+    if (reason == STOP_FAILURE) code = DAEMON_EXIT_STORAGE;
+    log_info("draining", "reason", reason == STOP_SIGNAL ? "signal" : "failure");
+    daemon_drain(daemon, reason == STOP_SIGNAL ? (uint32_t)config->drain_ms : FAILURE_DRAIN_MS);
+    daemon_close(daemon);
+    log_info("stopped");
+    return (int)code;
+}
+
+int main(int argc, char **argv) {
+    struct problem problem;
+    struct config config;
+    struct signals signals;
+    if (failed(config_parse(argc, argv, &config, &problem))) return fail(DAEMON_EXIT_USAGE, &problem);
+    log_configure(config.log_level, config.log_format);
+    config_log(&config);
+    if (failed(signals_init(&signals))) {
+        problem_set(&problem, "the kernel gives no descriptors for signals");
+        return fail(DAEMON_EXIT_RESOURCES, &problem);
+    }
+    const int code = serve(&config, &signals);
+    signals_deinit(&signals);
+    return code;
+}

@@ -1,0 +1,17 @@
+#include "service/ops/process.h"
+
+#include <sys/resource.h>
+
+/* gRPC keeps a table by descriptor number; there is no use in more than this. */
+#define DESCRIPTORS_COUNT_MAX 1048576
+
+uint64_t process_descriptors_raise(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    const rlim_t wanted = limit.rlim_max < DESCRIPTORS_COUNT_MAX ? limit.rlim_max : DESCRIPTORS_COUNT_MAX;
+    if (limit.rlim_cur < wanted) {
+        const struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+    }
+    return limit.rlim_cur;
+}

@@ -1,0 +1,13 @@
+/* process.h: what the daemon asks of the kernel for itself at the start.
+ *
+ * Threads: the main thread, before any other exists. */
+#ifndef SERVICE_OPS_PROCESS_H
+#define SERVICE_OPS_PROCESS_H
+
+#include <stdint.h>
+
+/* Raises the limit of open descriptors to what the system allows and returns it: gRPC 1.51 stops accepting for ever once it
+ * has run out of them (CVE-2023-4785). */
+uint64_t process_descriptors_raise(void);
+
+#endif
