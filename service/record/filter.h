@@ -1,7 +1,7 @@
 /* filter.h: which events a reader wants, compiled once, matched against stored bytes.
  *
- * Meaning: daybook.v1.Filter. Clauses are OR-ed; the set fields of a clause are AND-ed; types, streams and prefixes are any
- * of, tags all of.
+ * Meaning: daybook.v1.Filter. Clauses are OR-ed; the set fields of a clause are AND-ed; types, streams and
+ * prefixes are any of, tags all of.
  * Ownership: a filter copies what it is made of. Threads: immutable once made; any. */
 #ifndef SERVICE_RECORD_FILTER_H
 #define SERVICE_RECORD_FILTER_H

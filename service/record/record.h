@@ -47,7 +47,8 @@ struct event_fields {
     struct bytes tags[64]; /* TAGS_COUNT_MAX */
 };
 
-/* FAILURE_CORRUPT when the bytes are no event that the daemon accepts. */
+/* FAILURE_CORRUPT when the bytes are no event that the daemon accepts; `ret_fields` then holds nothing of use. Fields
+ * that are not set are empty views; only the first tags_count tags are written. */
 MUST_USE result record_event_fields(struct bytes event, struct event_fields *ret_fields);
 
 #endif
