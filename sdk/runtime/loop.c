@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local bool inside;
+/* The loop whose thread this is. */
+static _Thread_local const struct loop *current;
 
 /* What a thread's own fault raises must reach a crash handler; everything else is for the program's threads. */
 static void block_signals(sigset_t *ret_previous) {
@@ -38,7 +39,7 @@ void daybook__core_unref(void) {
 
 static void *run(void *argument) {
     struct loop *loop = argument;
-    inside = true;
+    current = loop;
     for (;;) {
         grpc_event event = grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN) return NULL;
@@ -75,5 +76,9 @@ void daybook__loop_close(struct loop *loop) {
 }
 
 bool daybook__loop_is_inside(void) {
-    return inside;
+    return current != NULL;
+}
+
+bool daybook__loop_is_current(const struct loop *loop) {
+    return current == loop;
 }

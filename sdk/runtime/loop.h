@@ -42,4 +42,7 @@ void daybook__loop_close(struct loop *loop);
 /* Whether the calling thread is that of some loop: there, nothing may wait for a completion. */
 bool daybook__loop_is_inside(void);
 
+/* Whether the calling thread is this loop's. */
+bool daybook__loop_is_current(const struct loop *loop);
+
 #endif

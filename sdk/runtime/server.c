@@ -1,0 +1,209 @@
+/* server.c: the server's life: open, services, start, drain, close. */
+#include "sdk/runtime/server.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sdk/runtime/server_accept.h"
+#include "sdk/runtime/server_arguments.h"
+
+static void complete_shutdown(struct loop_operation *operation, bool ok) {
+    assert(ok);
+    struct daybook_server *server =
+        (struct daybook_server *)(void *)((char *)operation - offsetof(struct daybook_server, shutdown));
+    pthread_mutex_lock(&server->mutex);
+    server->core_is_down = true;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+void daybook__server_queue_has_become_idle(struct daybook_server *server) {
+    pthread_mutex_lock(&server->mutex);
+    server->queues_idle++;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+/* --- Open --------------------------------------------------------------------------------------------------------- */
+
+static void init_waiting(struct daybook_server *server) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&server->mutex, NULL);
+}
+
+/* Frees what `open` has made; the core must be down, if there is one. */
+static void free_server(struct daybook_server *server) {
+    if (server->core != NULL) grpc_server_destroy(server->core);
+    for (uint32_t i = 0; i < server->queues_count; i++) {
+        daybook__server_queue_close(&server->queues[i]);
+    }
+    daybook__server_accept_close(server);
+    free(server->queues);
+    pthread_cond_destroy(&server->changed);
+    pthread_mutex_destroy(&server->mutex);
+    free(server);
+    daybook__core_unref();
+}
+
+static bool open_queues(struct daybook_server *server, uint32_t count, daybook_status *ret_status) {
+    server->queues = aligned_alloc(_Alignof(struct server_queue), count * sizeof *server->queues);
+    if (server->queues == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for the server's queues");
+        return false;
+    }
+    memset(server->queues, 0, count * sizeof *server->queues);
+    while (server->queues_count < count) {
+        struct server_queue *queue = &server->queues[server->queues_count];
+        if (!daybook__server_queue_open(queue, server, server->queues_count, ret_status)) return false;
+        server->queues_count++;
+        grpc_server_register_completion_queue(server->core, queue->loop.queue, NULL);
+    }
+    return true;
+}
+
+daybook_server *daybook_server_open(const daybook_server_options *options, daybook_status *ret_status) {
+    daybook_server_options resolved;
+    if (!daybook__server_options_resolve(options, &resolved, ret_status)) return NULL;
+    struct daybook_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for the server");
+        return NULL;
+    }
+    daybook__core_ref();
+    init_waiting(server);
+    server->shutdown.complete = complete_shutdown;
+    server->without_reflection = resolved.without_reflection != 0;
+    server->core = daybook__server_core_create(&resolved);
+    if (!open_queues(server, resolved.threads_count, ret_status) ||
+        !daybook__server_core_listen(server->core, resolved.listen, &server->port, ret_status)) {
+        /* Without a queue there is no listener either, so nothing has to be shut down. */
+        if (server->queues_count > 0) return daybook_server_close(server);
+        free_server(server);
+        return NULL;
+    }
+    return server;
+}
+
+/* --- Services and start ------------------------------------------------------------------------------------------- */
+
+static bool has_service(const struct daybook_server *server, const char *full_name) {
+    for (size_t i = 0; i < server->services_count; i++) {
+        if (strcmp(server->services[i]->full_name, full_name) == 0) return true;
+    }
+    return false;
+}
+
+static grpc_server_register_method_payload_handling payload_of(daybook_method_kind kind) {
+    return kind == DAYBOOK_METHOD_UNARY || kind == DAYBOOK_METHOD_SERVER_STREAMING
+               ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+               : GRPC_SRM_PAYLOAD_NONE;
+}
+
+bool daybook_server_add_service(daybook_server *server, const daybook_service *service, const void *handlers,
+                                void *context, daybook_status *ret_status) {
+    assert(!atomic_load(&server->started));
+    if (has_service(server, service->full_name)) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "the service %s was added already",
+                           service->full_name);
+        return false;
+    }
+    if (server->services_count == DAYBOOK__SERVICES_MAX ||
+        service->methods_count > DAYBOOK__METHODS_MAX - server->methods_count) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED,
+                           "%s is too much: a server has at most %u services with %u methods", service->full_name,
+                           DAYBOOK__SERVICES_MAX, DAYBOOK__METHODS_MAX);
+        return false;
+    }
+    server->services[server->services_count++] = service;
+    for (size_t i = 0; i < service->methods_count; i++) {
+        const daybook_method *method = &service->methods[i];
+        void *registered = grpc_server_register_method(server->core, method->path, NULL, payload_of(method->kind), 0);
+        assert(registered != NULL); /* A path holds its service's name, and that is new. */
+        server->methods[server->methods_count++] = (struct server_method){
+            .method = method, .handlers = handlers, .context = context, .registered = registered};
+    }
+    return true;
+}
+
+bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
+    assert(!atomic_load(&server->started));
+    if (!daybook__server_accept_open(server, ret_status)) return false;
+    atomic_store(&server->started, true);
+    grpc_server_start(server->core);
+    daybook__server_accept_arm(server);
+    return true;
+}
+
+uint16_t daybook_server_port(const daybook_server *server) {
+    return server->port;
+}
+
+daybook_server_counts daybook_server_count(const daybook_server *server) {
+    daybook_server_counts counts = {0};
+    for (uint32_t i = 0; i < server->queues_count; i++) {
+        const struct server_queue *queue = &server->queues[i];
+        uint64_t ended = atomic_load_explicit(&queue->calls_ended, memory_order_acquire);
+        uint64_t started = atomic_load_explicit(&queue->calls_started, memory_order_relaxed);
+        counts.calls_started += started;
+        counts.calls_failed += atomic_load_explicit(&queue->calls_failed, memory_order_relaxed);
+        counts.calls_open += started - ended;
+    }
+    return counts;
+}
+
+/* --- Drain and close ---------------------------------------------------------------------------------------------- */
+
+static bool is_down(const struct daybook_server *server) {
+    return server->core_is_down && (!atomic_load(&server->started) || server->queues_idle == server->queues_count);
+}
+
+static struct timespec after_ms(uint32_t ms) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_sec += ms / 1000;
+    time.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (time.tv_nsec >= 1000000000) {
+        time.tv_sec++;
+        time.tv_nsec -= 1000000000;
+    }
+    return time;
+}
+
+/* False: calls are still open, or clients still connected, after `grace_ms`. */
+static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
+    struct timespec deadline = after_ms(grace_ms);
+    pthread_mutex_lock(&server->mutex);
+    int error = 0;
+    while (!is_down(server) && error == 0) {
+        error = pthread_cond_timedwait(&server->changed, &server->mutex, &deadline);
+    }
+    bool down = is_down(server);
+    pthread_mutex_unlock(&server->mutex);
+    return down;
+}
+
+void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
+    assert(!server->draining && !daybook__loop_is_inside());
+    server->draining = true;
+    /* Clients are told to go (GOAWAY) and do so when their calls have ended; closing on them could cost them the answer
+     * that is still in their socket. */
+    grpc_server_shutdown_and_notify(server->core, server->queues[0].loop.queue, &server->shutdown);
+    if (grace_ms > 0 && wait_until_down(server, grace_ms)) return;
+    grpc_server_cancel_all_calls(server->core);
+}
+
+daybook_server *daybook_server_close(daybook_server *server) {
+    if (server == NULL) return NULL;
+    if (!server->draining) daybook_server_drain(server, 0);
+    pthread_mutex_lock(&server->mutex);
+    while (!is_down(server)) pthread_cond_wait(&server->changed, &server->mutex);
+    pthread_mutex_unlock(&server->mutex);
+    free_server(server);
+    return NULL;
+}

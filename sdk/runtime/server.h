@@ -1,0 +1,61 @@
+/* server.h: what the server's files share: the server itself and the methods it serves.
+ *
+ * Ownership: the program owns the server; queues, methods and requests are parts of it.
+ * Threads: everything above the mutex is fixed once the server has started; what is below belongs to it.
+ * Errors: as daybook/server.h says. */
+#ifndef DAYBOOK_SDK_RUNTIME_SERVER_H
+#define DAYBOOK_SDK_RUNTIME_SERVER_H
+
+#include <pthread.h>
+
+#include "daybook/server.h"
+#include "sdk/runtime/options.h"
+#include "sdk/runtime/server_queue.h"
+
+/* A server is one program's; a few services of a few methods each. */
+#define DAYBOOK__SERVICES_MAX 64u
+#define DAYBOOK__METHODS_MAX  512u
+
+struct health;
+struct reflection;
+struct server_arming;
+
+/* A method with the handlers that serve it. */
+struct server_method {
+    const daybook_method *method;
+    const void *handlers;
+    void *context;
+    void *registered; /* gRPC's handle */
+};
+
+struct daybook_server {
+    grpc_server *core;
+    struct server_queue *queues;
+    uint32_t queues_count;
+    uint16_t port;
+    atomic_bool started; /* set when nothing above changes any more */
+    bool draining;
+    bool without_reflection;
+
+    const daybook_service *services[DAYBOOK__SERVICES_MAX];
+    size_t services_count;
+    struct server_method methods[DAYBOOK__METHODS_MAX];
+    size_t methods_count;
+    struct server_arming *armings;
+    size_t armings_count;
+
+    struct health *health;
+    struct reflection *reflection;
+
+    /* How far a shutdown has come. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct loop_operation shutdown;
+    bool core_is_down;
+    uint32_t queues_idle;
+};
+
+/* A queue says once that nothing is armed nor open on it any more, from its thread. */
+void daybook__server_queue_has_become_idle(struct daybook_server *server);
+
+#endif

@@ -1,0 +1,124 @@
+/* server_call.c: one unary call: the request comes with the call, one batch answers and ends it.
+ *
+ *   arrived ──decode, dispatch──► with the handler ──reply or fail──► [command, from another thread]
+ *                                                                        │
+ *                     slot back ◄──batch complete── answering ◄──────────┘
+ */
+#include "sdk/runtime/server_call.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct daybook_server_call {
+    struct server_rpc rpc;
+    struct loop_operation ended;
+    struct server_command answer;
+    grpc_byte_buffer *response;
+    atomic_bool answered;
+    _Alignas(16) unsigned char block[];
+};
+
+#define BLOCK_BYTES (DAYBOOK__SLOT_BYTES - sizeof(struct daybook_server_call))
+
+#define CALL_OF(member, name)                                                                                          \
+    ((daybook_server_call *)(void *)((char *)(member)-offsetof(struct daybook_server_call, name)))
+
+static void free_call(struct loop_operation *operation, bool ok) {
+    (void)ok; /* Whether the answer has left shows in the rpc's `cancelled`. */
+    daybook_server_call *call = CALL_OF(operation, ended);
+    if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
+    daybook__server_rpc_free(&call->rpc);
+}
+
+/* Everything that is left to do in one batch: it completes when the client has it all, or has gone. */
+static void start_answer(daybook_server_call *call) {
+    grpc_op operations[4];
+    size_t count = 0;
+    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    if (call->response != NULL) {
+        operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->response};
+    }
+    operations[count++] = daybook__server_rpc_end_operation(&call->rpc);
+    operations[count++] = daybook__server_rpc_close_operation(&call->rpc);
+    grpc_call_error error = grpc_call_start_batch(call->rpc.arrival.call, operations, count, &call->ended, NULL);
+    assert(error == GRPC_CALL_OK);
+}
+
+static void run_answer(struct server_command *command) {
+    start_answer(CALL_OF(command, answer));
+}
+
+static void answer(daybook_server_call *call) {
+    struct server_queue *queue = call->rpc.arrival.queue;
+    if (daybook__server_queue_is_inside(queue))
+        start_answer(call);
+    else
+        daybook__server_queue_post(queue, call->rpc.arrival.call, &call->answer);
+}
+
+/* NULL without memory: the call is then cancelled, which reaches its client as the status that is given here. */
+static daybook_server_call *new_call(const struct server_arrival *arrival) {
+    daybook_server_call *call = daybook__server_queue_take_slot(arrival->queue);
+    if (call == NULL) {
+        daybook__server_rpc_drop(arrival);
+        return NULL;
+    }
+    daybook__server_rpc_init(&call->rpc, arrival, call->block, BLOCK_BYTES);
+    call->ended.complete = free_call;
+    call->answer.run = run_answer;
+    call->response = NULL;
+    atomic_init(&call->answered, false);
+    return call;
+}
+
+void daybook__server_call_start(const struct server_arrival *arrival) {
+    daybook_server_call *call = new_call(arrival);
+    if (call == NULL) return;
+    const void *request = NULL;
+    if (!daybook__server_rpc_decode(&call->rpc, &request)) {
+        start_answer(call);
+        return;
+    }
+    const struct server_method *method = arrival->method;
+    if (!method->method->dispatch_call(method->handlers, method->context, call, request)) {
+        daybook__server_rpc_set_error(&call->rpc, DAYBOOK_UNIMPLEMENTED, "%s is not implemented", method->method->path);
+        start_answer(call);
+    }
+}
+
+void daybook__server_call_refuse(const struct server_arrival *arrival, const char *path, size_t path_size) {
+    daybook_server_call *call = new_call(arrival);
+    if (call == NULL) return;
+    daybook__server_rpc_set_error(&call->rpc, DAYBOOK_UNIMPLEMENTED, "%.*s is not served here", (int)path_size, path);
+    start_answer(call);
+}
+
+void daybook_server_call_reply(daybook_server_call *call, const void *response) {
+    bool answered_before = atomic_exchange_explicit(&call->answered, true, memory_order_relaxed);
+    assert(!answered_before);
+    const daybook_method *method = call->rpc.arrival.method->method;
+    codec_result result = daybook__codec_encode(response, method->response, &call->response);
+    if (result != CODEC_OK) {
+        daybook__server_rpc_set_error(&call->rpc, DAYBOOK_INTERNAL, "the response of %s %s", method->path,
+                                      daybook__codec_text(result));
+    }
+    answer(call);
+}
+
+void daybook_server_call_fail(daybook_server_call *call, daybook_code code, const char *message, const void *details,
+                              size_t details_size) {
+    assert(code != DAYBOOK_OK);
+    bool answered_before = atomic_exchange_explicit(&call->answered, true, memory_order_relaxed);
+    assert(!answered_before);
+    daybook__server_rpc_set_end(&call->rpc, code, message, message == NULL ? 0 : strlen(message), details,
+                                details_size);
+    answer(call);
+}
+
+upb_Arena *daybook_server_call_arena(daybook_server_call *call) {
+    return call->rpc.arena;
+}
+
+uint64_t daybook_server_call_remaining_ms(const daybook_server_call *call) {
+    return daybook__server_rpc_remaining_ms(&call->rpc);
+}

@@ -1,0 +1,336 @@
+/* server_stream.c: streams of every kind: one message in flight each way, and one end.
+ *
+ * All of it happens on the queue's thread: send, receive and finish leave a command there when they are called on another
+ * thread. gRPC allows one operation of each kind in flight, so a stream has one command and one operation of each.
+ *
+ *            finish, nothing being sent
+ *   OPEN ─────────────────────────────────► ENDING ──the status has left──► ENDED ──nothing in flight──► CLOSED
+ *    │ finish while a message is being sent   ▲                                                     (slot back)
+ *    └──────────────► FINISHING ──it has left─┘
+ *
+ * Beside that, the client's end of the call (`over`) may come in any state: in OPEN it means that the client has gone,
+ * which the handler hears as `cancelled`; later it is the normal close. What was asked of a stream that the client has
+ * left fails by itself, so that a cancelled stream takes the same way.
+ */
+#include "sdk/runtime/server_stream.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#include <grpc/slice.h>
+
+enum stream_state { STREAM_OPEN, STREAM_FINISHING, STREAM_ENDING, STREAM_ENDED, STREAM_CLOSED, STREAM_STATES_COUNT };
+
+#define MAY_MOVE_TO(state) (1u << (state))
+
+static const unsigned moves_allowed[STREAM_STATES_COUNT] = {
+    [STREAM_OPEN] = MAY_MOVE_TO(STREAM_FINISHING) | MAY_MOVE_TO(STREAM_ENDING),
+    [STREAM_FINISHING] = MAY_MOVE_TO(STREAM_ENDING),
+    [STREAM_ENDING] = MAY_MOVE_TO(STREAM_ENDED),
+    [STREAM_ENDED] = MAY_MOVE_TO(STREAM_CLOSED),
+};
+
+/* The arena of the message that is being handled has a block of its own, for it starts anew with each. */
+#define MESSAGE_BLOCK_BYTES 1024u
+
+struct daybook_server_stream {
+    struct server_rpc rpc;
+    enum stream_state state;
+    bool is_starting;            /* the handler has not returned yet */
+    bool is_over;                /* the client's end of the call has been heard */
+    bool headers_sent;           /* the initial metadata is on its way, or goes with the batch that is being made */
+    codec_result request_fault;  /* what was wrong with a message; it decides how the stream ends */
+    codec_result response_fault; /* the same for a message of ours */
+
+    /* Set by the call of the function, reset before its callback runs: they also hold the handler to its contract. */
+    atomic_bool sending;
+    atomic_bool receiving;
+    atomic_bool finishing;
+
+    struct server_command send;
+    struct server_command receive;
+    struct server_command finish;
+    struct loop_operation over;
+    struct loop_operation sent;
+    struct loop_operation received;
+    struct loop_operation ended;
+
+    grpc_byte_buffer *outgoing; /* NULL: it could not be encoded, see outgoing_result */
+    codec_result outgoing_result;
+    daybook_server_stream_sent *on_sent;
+    void *on_sent_context;
+    grpc_byte_buffer *incoming;
+    daybook_server_stream_received *on_received;
+    void *on_received_context;
+    daybook_server_stream_events events;
+    void *events_context;
+
+    _Alignas(16) unsigned char message_block[MESSAGE_BLOCK_BYTES];
+    _Alignas(16) unsigned char block[];
+};
+
+#define BLOCK_BYTES (DAYBOOK__SLOT_BYTES - sizeof(struct daybook_server_stream))
+
+#define STREAM_OF(member, name)                                                                                        \
+    ((daybook_server_stream *)(void *)((char *)(member)-offsetof(struct daybook_server_stream, name)))
+
+static void move(daybook_server_stream *stream, enum stream_state next) {
+    assert((moves_allowed[stream->state] & MAY_MOVE_TO(next)) != 0);
+    stream->state = next;
+}
+
+static void start_batch(daybook_server_stream *stream, const grpc_op *operations, size_t count,
+                        struct loop_operation *operation) {
+    grpc_call_error error = grpc_call_start_batch(stream->rpc.arrival.call, operations, count, operation, NULL);
+    assert(error == GRPC_CALL_OK);
+}
+
+/* Adds the initial metadata to the first batch that sends. */
+static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, size_t count) {
+    if (stream->headers_sent) return count;
+    stream->headers_sent = true;
+    operations[count] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    return count + 1;
+}
+
+static void close_when_done(daybook_server_stream *stream) {
+    if (stream->state != STREAM_ENDED || !stream->is_over) return;
+    if (atomic_load(&stream->sending) || atomic_load(&stream->receiving)) return;
+    move(stream, STREAM_CLOSED);
+    if (stream->events.closed != NULL) stream->events.closed(stream->events_context);
+    daybook__server_rpc_free(&stream->rpc);
+}
+
+/* --- The end ------------------------------------------------------------------------------------------------------ */
+
+static void start_end(daybook_server_stream *stream) {
+    move(stream, STREAM_ENDING);
+    if (stream->request_fault != CODEC_OK) {
+        daybook__server_rpc_set_codec_error(&stream->rpc, stream->request_fault);
+    } else if (stream->response_fault != CODEC_OK) {
+        daybook__server_rpc_set_error(&stream->rpc, DAYBOOK_INTERNAL, "a response of %s %s",
+                                      stream->rpc.arrival.method->method->path,
+                                      daybook__codec_text(stream->response_fault));
+    }
+    grpc_op operations[2];
+    size_t count = add_headers(stream, operations, 0);
+    operations[count++] = daybook__server_rpc_end_operation(&stream->rpc);
+    start_batch(stream, operations, count, &stream->ended);
+}
+
+static void run_finish(struct server_command *command) {
+    daybook_server_stream *stream = STREAM_OF(command, finish);
+    if (atomic_load(&stream->sending))
+        move(stream, STREAM_FINISHING);
+    else
+        start_end(stream);
+}
+
+static void complete_end(struct loop_operation *operation, bool ok) {
+    (void)ok; /* Whether the status has left shows in the rpc's `cancelled`. */
+    daybook_server_stream *stream = STREAM_OF(operation, ended);
+    move(stream, STREAM_ENDED);
+    close_when_done(stream);
+}
+
+static void complete_over(struct loop_operation *operation, bool ok) {
+    assert(ok); /* gRPC reports this one always as a success. */
+    daybook_server_stream *stream = STREAM_OF(operation, over);
+    stream->is_over = true;
+    if (stream->state == STREAM_OPEN && !atomic_load(&stream->finishing) && stream->events.cancelled != NULL) {
+        stream->events.cancelled(stream, stream->events_context);
+    }
+    close_when_done(stream);
+}
+
+void daybook_server_stream_finish(daybook_server_stream *stream, daybook_code code, const char *message,
+                                  const void *details, size_t details_size) {
+    bool finished_before = atomic_exchange(&stream->finishing, true);
+    assert(!finished_before);
+    struct server_rpc *rpc = &stream->rpc;
+    daybook__server_rpc_set_end(rpc, code, message, message == NULL ? 0 : strlen(message), details, details_size);
+    if (daybook__server_queue_is_inside(rpc->arrival.queue))
+        run_finish(&stream->finish);
+    else
+        daybook__server_queue_post(rpc->arrival.queue, rpc->arrival.call, &stream->finish);
+}
+
+/* --- Messages to the client --------------------------------------------------------------------------------------- */
+
+static void message_has_left(daybook_server_stream *stream, bool ok) {
+    atomic_store(&stream->sending, false);
+    stream->on_sent(stream, ok, stream->on_sent_context);
+    if (stream->state == STREAM_FINISHING) start_end(stream);
+    close_when_done(stream);
+}
+
+static void run_send(struct server_command *command) {
+    daybook_server_stream *stream = STREAM_OF(command, send);
+    assert(stream->state == STREAM_OPEN || stream->state == STREAM_FINISHING);
+    if (stream->outgoing == NULL) {
+        stream->response_fault = stream->outgoing_result;
+        message_has_left(stream, false);
+        return;
+    }
+    grpc_op operations[2];
+    size_t count = add_headers(stream, operations, 0);
+    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->outgoing};
+    start_batch(stream, operations, count, &stream->sent);
+}
+
+static void complete_send(struct loop_operation *operation, bool ok) {
+    daybook_server_stream *stream = STREAM_OF(operation, sent);
+    grpc_byte_buffer_destroy(stream->outgoing);
+    stream->outgoing = NULL;
+    message_has_left(stream, ok);
+}
+
+/* A message that could not be encoded takes the way over the queue even on its thread: `sent` must not run inside the
+ * call that it answers. */
+static void send_outgoing(daybook_server_stream *stream) {
+    struct server_queue *queue = stream->rpc.arrival.queue;
+    if (daybook__server_queue_is_inside(queue) && stream->outgoing != NULL)
+        run_send(&stream->send);
+    else
+        daybook__server_queue_post(queue, stream->rpc.arrival.call, &stream->send);
+}
+
+static void begin_send(daybook_server_stream *stream, daybook_server_stream_sent *sent, void *context) {
+    assert(sent != NULL && !atomic_load(&stream->finishing));
+    bool sending_before = atomic_exchange(&stream->sending, true);
+    assert(!sending_before);
+    stream->on_sent = sent;
+    stream->on_sent_context = context;
+}
+
+void daybook_server_stream_send(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent,
+                                void *context) {
+    begin_send(stream, sent, context);
+    stream->outgoing_result =
+        daybook__codec_encode(response, stream->rpc.arrival.method->method->response, &stream->outgoing);
+    send_outgoing(stream);
+}
+
+void daybook_server_stream_send_bytes(daybook_server_stream *stream, daybook_bytes encoded,
+                                      daybook_server_stream_sent *sent, void *context) {
+    assert(encoded.release != NULL && encoded.size <= INT32_MAX);
+    begin_send(stream, sent, context);
+    grpc_slice slice =
+        grpc_slice_new_with_user_data((void *)encoded.data, encoded.size, encoded.release, encoded.context);
+    stream->outgoing = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    send_outgoing(stream);
+}
+
+/* --- Messages from the client ------------------------------------------------------------------------------------- */
+
+static void run_receive(struct server_command *command) {
+    daybook_server_stream *stream = STREAM_OF(command, receive);
+    grpc_op operation = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->incoming};
+    start_batch(stream, &operation, 1, &stream->received);
+}
+
+static void complete_receive(struct loop_operation *operation, bool ok) {
+    daybook_server_stream *stream = STREAM_OF(operation, received);
+    grpc_byte_buffer *incoming = stream->incoming;
+    stream->incoming = NULL;
+    upb_Arena *arena = upb_Arena_Init(stream->message_block, MESSAGE_BLOCK_BYTES, &upb_alloc_global);
+    const void *request = NULL;
+    if (ok && incoming != NULL && stream->request_fault == CODEC_OK) {
+        stream->request_fault =
+            daybook__codec_decode_alias(incoming, stream->rpc.arrival.method->method->request, arena, &request);
+    }
+    atomic_store(&stream->receiving, false);
+    stream->on_received(stream, request, stream->on_received_context);
+    upb_Arena_Free(arena);
+    if (incoming != NULL) grpc_byte_buffer_destroy(incoming);
+    close_when_done(stream);
+}
+
+void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server_stream_received *received,
+                                   void *context) {
+    assert(received != NULL && !atomic_load(&stream->finishing));
+    bool receiving_before = atomic_exchange(&stream->receiving, true);
+    assert(!receiving_before);
+    stream->on_received = received;
+    stream->on_received_context = context;
+    struct server_queue *queue = stream->rpc.arrival.queue;
+    if (daybook__server_queue_is_inside(queue))
+        run_receive(&stream->receive);
+    else
+        daybook__server_queue_post(queue, stream->rpc.arrival.call, &stream->receive);
+}
+
+/* --- The beginning ------------------------------------------------------------------------------------------------ */
+
+static bool client_streams(const daybook_method *method) {
+    return method->kind == DAYBOOK_METHOD_CLIENT_STREAMING || method->kind == DAYBOOK_METHOD_BIDIRECTIONAL_STREAMING;
+}
+
+static daybook_server_stream *new_stream(const struct server_arrival *arrival) {
+    daybook_server_stream *stream = daybook__server_queue_take_slot(arrival->queue);
+    if (stream == NULL) {
+        daybook__server_rpc_drop(arrival);
+        return NULL;
+    }
+    memset(stream, 0, offsetof(struct daybook_server_stream, message_block));
+    daybook__server_rpc_init(&stream->rpc, arrival, stream->block, BLOCK_BYTES);
+    stream->state = STREAM_OPEN;
+    stream->send.run = run_send;
+    stream->receive.run = run_receive;
+    stream->finish.run = run_finish;
+    stream->over.complete = complete_over;
+    stream->sent.complete = complete_send;
+    stream->received.complete = complete_receive;
+    stream->ended.complete = complete_end;
+    return stream;
+}
+
+/* Asks for the client's end. A client that streams gets the headers at once, as some libraries hold back its messages
+ * until then; where the server streams alone they travel with its first message. */
+static void start_over(daybook_server_stream *stream) {
+    grpc_op operations[2] = {daybook__server_rpc_close_operation(&stream->rpc)};
+    size_t count = 1;
+    if (client_streams(stream->rpc.arrival.method->method)) count = add_headers(stream, operations, count);
+    start_batch(stream, operations, count, &stream->over);
+}
+
+static void end_by_runtime(daybook_server_stream *stream) {
+    atomic_store(&stream->finishing, true);
+    start_end(stream);
+}
+
+void daybook__server_stream_start(const struct server_arrival *arrival) {
+    daybook_server_stream *stream = new_stream(arrival);
+    if (stream == NULL) return;
+    start_over(stream);
+    const struct server_method *method = arrival->method;
+    const void *request = NULL;
+    if (!client_streams(method->method) && !daybook__server_rpc_decode(&stream->rpc, &request)) {
+        end_by_runtime(stream);
+        return;
+    }
+    stream->is_starting = true;
+    bool is_implemented = method->method->dispatch_stream(method->handlers, method->context, stream, request);
+    stream->is_starting = false;
+    if (is_implemented) return;
+    daybook__server_rpc_set_error(&stream->rpc, DAYBOOK_UNIMPLEMENTED, "%s is not implemented", method->method->path);
+    end_by_runtime(stream);
+}
+
+void daybook_server_stream_watch(daybook_server_stream *stream, const daybook_server_stream_events *events,
+                                 void *context) {
+    assert(stream->is_starting && daybook__server_queue_is_inside(stream->rpc.arrival.queue));
+    assert(stream->events.cancelled == NULL && stream->events.closed == NULL);
+    stream->events = *events;
+    stream->events_context = context;
+}
+
+upb_Arena *daybook_server_stream_arena(daybook_server_stream *stream) {
+    return stream->rpc.arena;
+}
+
+uint64_t daybook_server_stream_remaining_ms(const daybook_server_stream *stream) {
+    return daybook__server_rpc_remaining_ms(&stream->rpc);
+}
