@@ -27,11 +27,12 @@ struct feed_options {
     struct index *index;
     uint32_t reader_threads_count; /* 0: READER_THREADS_COUNT_DEFAULT */
     uint64_t head;                 /* the store's last position at the start */
+    size_t tail_bytes_max;         /* 0: TAIL_BYTES_MAX; tests use small ones */
 };
 
 MUST_USE result feed_open(const struct feed_options *options, struct feed **ret_feed);
 
-/* Every reading must be closed before (feed_drain ends them). NULL is allowed. Returns NULL. */
+/* Every reading must be closed before. NULL is allowed. Returns NULL. */
 struct feed *feed_close(struct feed *feed);
 
 /* What the sequencer tells: publishes the chunk in the tail, then advances the head, then wakes who waits. */
@@ -40,7 +41,7 @@ void feed_committed(struct feed *feed, struct chunk *chunk);
 /* The last position that may be read: durable and published. Any thread. */
 uint64_t feed_head(const struct feed *feed);
 
-/* Ends every reading with FAILURE_STOPPED and lets no new one in. Any thread. */
+/* Ends every subscription with FAILURE_STOPPED and lets no new reading in; finite reads go on to their end. Any thread. */
 void feed_drain(struct feed *feed);
 
 /* One message to a client: the bytes of a response, ready to be sent. `release` must be called once, when they are no longer
@@ -104,9 +105,8 @@ struct feed_counts {
     uint64_t reads_count;
     uint64_t tail_bytes;
     uint64_t messages_sent;
-    uint64_t events_sent;
-    uint64_t chunks_from_tail;
-    uint64_t chunks_from_log;
+    uint64_t records_from_tail;
+    uint64_t records_from_log;
 };
 struct feed_counts feed_count(struct feed *feed);
 

@@ -1,0 +1,265 @@
+/* reading.c: the life of one reader, whatever it reads.
+ *
+ *             .--------- message ---------> SENDING --sent--.
+ *             |                                             v
+ *   open --> READY <------------------------------------- READY
+ *             |  ^--- head moved, heartbeat due, drain --.
+ *             |--- nothing to say -----------------> WAITING
+ *             |
+ *             '--- end, or cancelled ------> ENDED --closed, nothing in flight--> CLOSED
+ *   SENDING, WAITING --cancelled--> ENDED
+ *
+ * There is no separate live path: a reading that is woken takes its next step from its cursor, so the hand-off from history
+ * to the live edge cannot lose or repeat an event. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "service/base/clock.h"
+#include "service/feed/reading.h"
+
+#define NANOSECONDS_PER_MILLISECOND 1000000
+#define TO(state)                   (1u << READING_##state)
+
+static const struct state reading_states[] = {
+    [READING_READY] = {"ready", TO(SENDING) | TO(WAITING) | TO(ENDED)},
+    [READING_SENDING] = {"sending", TO(READY) | TO(ENDED)},
+    [READING_WAITING] = {"waiting", TO(READY) | TO(ENDED)},
+    [READING_ENDED] = {"ended", TO(CLOSED)},
+    [READING_CLOSED] = {"closed", 0},
+};
+
+static void move(struct reading *reading, enum reading_state next) {
+    struct feed *feed = reading->feed;
+    if (reading->state.current == READING_WAITING) feed->waiting_count--;
+    if (next == READING_WAITING) feed->waiting_count++;
+    state_machine_move(&reading->state, next);
+}
+
+static void unlink_reading(struct reading *reading) {
+    struct feed *feed = reading->feed;
+    if (reading->all_previous == NULL) {
+        feed->all_first = reading->all_next;
+    } else {
+        reading->all_previous->all_next = reading->all_next;
+    }
+    if (reading->all_next != NULL) reading->all_next->all_previous = reading->all_previous;
+    feed->readings_count--;
+    if (reading->is_subscription) {
+        feed->counts.subscriptions_count--;
+    } else {
+        feed->counts.reads_count--;
+    }
+}
+
+/* Ends the use of the mutex; gives the reading back when it was the last thing to wait for. */
+static void unlock_and_settle(struct reading *reading) {
+    struct feed *feed = reading->feed;
+    const bool over = reading->close_asked && !reading->queued && !reading->running && !reading->in_flight;
+    if (!over) {
+        pthread_mutex_unlock(&feed->mutex);
+        return;
+    }
+    if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
+    move(reading, READING_CLOSED);
+    unlink_reading(reading);
+    pthread_mutex_unlock(&feed->mutex);
+    const struct feed_sink *sink = reading->sink;
+    void *context = reading->context;
+    free(reading);
+    sink->closed(context);
+}
+
+void reading_wake(struct reading *reading) {
+    if (reading->state.current != READING_WAITING) return;
+    move(reading, READING_READY);
+    pool_queue(reading->feed, reading);
+}
+
+/* Parks the reading, unless what it would wait for has happened while its step ran. */
+static void wait_or_go_on(struct reading *reading) {
+    struct feed *feed = reading->feed;
+    const uint64_t head = atomic_load_explicit(&feed->head, memory_order_acquire);
+    reading->running = false;
+    if (head > reading->subscription.cursor || feed->draining) {
+        pool_queue(feed, reading);
+    } else {
+        move(reading, READING_WAITING);
+    }
+}
+
+static void message_deliver(struct reading *reading, struct feed_message message) {
+    struct feed *feed = reading->feed;
+    move(reading, READING_SENDING);
+    reading->in_flight = true;
+    feed->counts.messages_sent++;
+    if (reading->is_subscription) {
+        reading->heartbeat_due = false;
+        reading->heartbeat_at_ns =
+            clock_monotonic_ns() + (int64_t)reading->subscription.heartbeat_ms * NANOSECONDS_PER_MILLISECOND;
+    }
+    pthread_mutex_unlock(&feed->mutex);
+    reading->sink->message(reading->context, message);
+    pthread_mutex_lock(&feed->mutex);
+    reading->running = false;
+    if (reading->state.current == READING_READY) pool_queue(feed, reading); /* It was sent meanwhile. */
+}
+
+static void end_deliver(struct reading *reading, enum failure failure) {
+    struct feed *feed = reading->feed;
+    move(reading, READING_ENDED);
+    pthread_mutex_unlock(&feed->mutex);
+    reading->sink->ended(reading->context, failure);
+    pthread_mutex_lock(&feed->mutex);
+    reading->running = false;
+}
+
+static struct step step_take(struct reading *reading, struct store_reader *reader, bool heartbeat_due) {
+    struct feed *feed = reading->feed;
+    struct source source;
+    source_begin(&source, &feed->tail, reader);
+    struct step step =
+        reading->is_subscription ? subscription_step(reading, &source, heartbeat_due) : read_step(reading, &source);
+    step.log_records_count = source.log_records_count;
+    step.tail_records_count = source.tail_records_count;
+    source_end(&source);
+    return step;
+}
+
+/* The mutex is held when this begins and when it ends. */
+static void step_follow(struct reading *reading, const struct step *step) {
+    if (reading->cancelled) {
+        if (step->kind == STEP_MESSAGE) step->message.release(step->message.context);
+        if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
+        reading->running = false;
+        return;
+    }
+    switch (step->kind) {
+    case STEP_MESSAGE:
+        message_deliver(reading, step->message);
+        return;
+    case STEP_WAIT:
+        wait_or_go_on(reading);
+        return;
+    case STEP_AGAIN:
+        reading->running = false;
+        pool_queue(reading->feed, reading);
+        return;
+    case STEP_END:
+        end_deliver(reading, step->failure);
+        return;
+    }
+}
+
+void reading_run(struct reading *reading, struct store_reader *reader) {
+    struct feed *feed = reading->feed;
+    pthread_mutex_lock(&feed->mutex);
+    const bool cancelled = reading->cancelled;
+    const bool stopped = feed->draining && reading->is_subscription;
+    const bool heartbeat_due = reading->heartbeat_due;
+    pthread_mutex_unlock(&feed->mutex);
+
+    struct step step = step_end(FAILURE_STOPPED);
+    if (!cancelled && !stopped) step = step_take(reading, reader, heartbeat_due);
+
+    pthread_mutex_lock(&feed->mutex);
+    feed->counts.records_from_log += step.log_records_count;
+    feed->counts.records_from_tail += step.tail_records_count;
+    step_follow(reading, &step);
+    unlock_and_settle(reading);
+}
+
+/* Links a new reading and lets its first step run. */
+static result reading_start(struct feed *feed, struct reading *reading, struct reading **ret_reading) {
+    pthread_mutex_lock(&feed->mutex);
+    const enum failure refusal = feed->draining                                    ? FAILURE_STOPPED
+                                 : feed->readings_count == SUBSCRIPTIONS_COUNT_MAX ? FAILURE_LIMIT
+                                                                                   : FAILURE_NONE;
+    if (refusal != FAILURE_NONE) {
+        pthread_mutex_unlock(&feed->mutex);
+        return failure_result(refusal);
+    }
+    feed->readings_count++;
+    if (reading->is_subscription) {
+        feed->counts.subscriptions_count++;
+    } else {
+        feed->counts.reads_count++;
+    }
+    reading->all_next = feed->all_first;
+    if (feed->all_first != NULL) feed->all_first->all_previous = reading;
+    feed->all_first = reading;
+    state_machine_init(&reading->state, reading_states, READING_READY);
+    *ret_reading = reading;
+    pool_queue(feed, reading);
+    pthread_mutex_unlock(&feed->mutex);
+    return RESULT_OK;
+}
+
+static struct reading *reading_new(struct feed *feed, const struct filter *filter, const struct feed_sink *sink,
+                                   void *context) {
+    struct reading *reading = calloc(1, sizeof *reading);
+    if (reading == NULL) return NULL;
+    reading->feed = feed;
+    reading->sink = sink;
+    reading->context = context;
+    reading->filter = filter;
+    return reading;
+}
+
+static result start_or_free(struct feed *feed, struct reading *reading, struct reading **ret_reading) {
+    const result started = reading_start(feed, reading, ret_reading);
+    if (failed(started)) free(reading);
+    return started;
+}
+
+result feed_read(struct feed *feed, const struct read_options *options, const struct feed_sink *sink, void *context,
+                 struct reading **ret_reading) {
+    assert(options->stream.size <= NAME_BYTES_MAX);
+    struct reading *reading = reading_new(feed, options->filter, sink, context);
+    if (reading == NULL) return failure_result(FAILURE_MEMORY);
+    read_begin(&reading->read, options, feed_head(feed));
+    return start_or_free(feed, reading, ret_reading);
+}
+
+result feed_subscribe(struct feed *feed, const struct subscribe_options *options, const struct feed_sink *sink,
+                      void *context, struct reading **ret_reading) {
+    struct reading *reading = reading_new(feed, options->filter, sink, context);
+    if (reading == NULL) return failure_result(FAILURE_MEMORY);
+    reading->is_subscription = true;
+    reading->subscription = (struct subscription){.cursor = options->from_end ? feed_head(feed) : options->after,
+                                                  .heartbeat_ms = options->heartbeat_ms};
+    return start_or_free(feed, reading, ret_reading);
+}
+
+static void cancel_locked(struct reading *reading) {
+    reading->cancelled = true;
+    if (reading->running || reading->queued || reading->in_flight) return; /* Whoever has it now sees the mark. */
+    if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
+}
+
+void reading_sent(struct reading *reading, bool ok) {
+    struct feed *feed = reading->feed;
+    pthread_mutex_lock(&feed->mutex);
+    assert(reading->in_flight);
+    reading->in_flight = false;
+    if (!ok || reading->cancelled) {
+        cancel_locked(reading);
+    } else {
+        move(reading, READING_READY);
+        pool_queue(feed, reading);
+    }
+    unlock_and_settle(reading);
+}
+
+void reading_cancel(struct reading *reading) {
+    pthread_mutex_lock(&reading->feed->mutex);
+    cancel_locked(reading);
+    pthread_mutex_unlock(&reading->feed->mutex);
+}
+
+void reading_close(struct reading *reading) {
+    pthread_mutex_lock(&reading->feed->mutex);
+    assert(!reading->close_asked);
+    reading->close_asked = true;
+    cancel_locked(reading);
+    unlock_and_settle(reading);
+}

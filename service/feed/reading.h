@@ -1,0 +1,146 @@
+/* reading.h: the inside of the feed: its shared state and one reader's progress. For the files of this folder.
+ *
+ * One mutex guards the state of the feed and of every reading; it is never held across a step, a read of the disk or a
+ * callback. A step runs on a pool thread while `running` is set: until it is cleared nobody else touches the cursor, and the
+ * reading is not freed. */
+#ifndef SERVICE_FEED_READING_H
+#define SERVICE_FEED_READING_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "service/base/checksum.h"
+#include "service/base/limits.h"
+#include "service/base/state_machine.h"
+#include "service/feed/feed.h"
+#include "service/feed/message.h"
+#include "service/feed/source.h"
+#include "service/feed/tail.h"
+#include "service/store/index.h"
+
+enum reading_state {
+    READING_READY,   /* a step is due or running */
+    READING_SENDING, /* a message is with the sink */
+    READING_WAITING, /* parked until the head moves or a heartbeat is due */
+    READING_ENDED,   /* nothing more will be sent */
+    READING_CLOSED,  /* given back */
+};
+
+/* What a step found. */
+enum step_kind {
+    STEP_MESSAGE, /* `message` goes to the sink */
+    STEP_WAIT,    /* nothing to say until the head moves */
+    STEP_AGAIN,   /* nothing to say yet: a filter has passed over everything so far */
+    STEP_END,     /* `failure` goes to the sink */
+};
+
+struct step {
+    enum step_kind kind;
+    struct feed_message message;
+    enum failure failure;
+    uint64_t log_records_count;  /* looked at on disk */
+    uint64_t tail_records_count; /* looked at in memory */
+};
+
+/* Where a subscription is. */
+struct subscription {
+    uint64_t cursor; /* everything up to here is delivered or did not match */
+    bool caught_up;  /* said so, and served from memory since */
+    bool fell_behind_due;
+    uint32_t heartbeat_ms;
+};
+
+/* Index hits that a read of one stream fetches at once. */
+#define READ_HITS_COUNT_MAX 256
+
+/* Where a finite read is. */
+struct read {
+    uint64_t head; /* of the moment it was opened */
+    uint64_t next; /* position, or revision of a stream; 0: the end is reached */
+    uint64_t remaining;
+    bool backward;
+    bool has_stream;
+    bool stream_found; /* at least one of the stream's records was seen */
+    bool message_sent;
+    uint8_t stream[NAME_BYTES_MAX];
+    size_t stream_size;
+    struct term term;
+    struct index_entry hits[READ_HITS_COUNT_MAX]; /* fetched and not yet used: [hits_first, hits_count) */
+    uint32_t hits_first;
+    uint32_t hits_count;
+};
+
+struct reading {
+    struct feed *feed;
+    const struct feed_sink *sink;
+    void *context;
+    const struct filter *filter;
+    bool is_subscription;
+    union {
+        struct subscription subscription;
+        struct read read;
+    };
+
+    /* Guarded by the feed's mutex. */
+    struct state_machine state;
+    bool queued;
+    bool running;
+    bool in_flight;
+    bool cancelled;
+    bool close_asked;
+    bool heartbeat_due;
+    int64_t heartbeat_at_ns;
+    struct reading *queue_next;
+    struct reading *all_next;
+    struct reading *all_previous;
+};
+
+struct feed {
+    struct store *store;
+    struct index *index;
+    struct tail tail;
+    atomic_uint_fast64_t head;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t work;
+    struct reading *queue_first;
+    struct reading **queue_last_link;
+    struct reading *all_first;
+    uint32_t readings_count;
+    uint32_t waiting_count;
+    int64_t tick_at_ns; /* when the heartbeats are looked at next */
+    bool draining;
+    bool stopping;
+    struct feed_counts counts;
+
+    uint32_t threads_count;
+    pthread_t threads[READER_THREADS_COUNT_MAX];
+};
+
+/* --- pool.c: the threads. -------------------------------------------------------------------------------------------- */
+MUST_USE result pool_start(struct feed *feed);
+void pool_stop(struct feed *feed);
+/* Lets a step of the reading run soon. The mutex is held. */
+void pool_queue(struct feed *feed, struct reading *reading);
+
+/* --- reading.c: the life of a reading. ------------------------------------------------------------------------------- */
+/* Runs one step and everything that follows from it. The mutex is not held; `running` is set. */
+void reading_run(struct reading *reading, struct store_reader *reader);
+/* A parked reading has a reason to look again. The mutex is held. */
+void reading_wake(struct reading *reading);
+
+/* --- subscription.c, read.c: the two kinds of steps. `feed` and `reading` are only read, but for the cursor. ------------ */
+struct step subscription_step(struct reading *reading, struct source *source, bool heartbeat_due);
+struct step read_step(struct reading *reading, struct source *source);
+/* Sets the first position or revision, once the head is known. */
+void read_begin(struct read *read, const struct read_options *options, uint64_t head);
+
+/* Whether `before` and `after`, neighbours in the log, belong to different appends: all events of one append share their
+ * recorded_at, which is later than that of the append before. */
+MUST_USE result append_ends(struct bytes before, struct bytes after, bool *ret_ends);
+
+static inline struct step step_end(enum failure failure) {
+    return (struct step){.kind = STEP_END, .failure = failure};
+}
+
+#endif
