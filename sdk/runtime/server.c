@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sdk/runtime/health.h"
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
 
@@ -44,6 +45,7 @@ static void free_server(struct daybook_server *server) {
         daybook__server_queue_close(&server->queues[i]);
     }
     daybook__server_accept_close(server);
+    daybook__health_close(server->health);
     free(server->queues);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->mutex);
@@ -132,8 +134,11 @@ bool daybook_server_add_service(daybook_server *server, const daybook_service *s
 }
 
 bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
-    assert(!atomic_load(&server->started));
+    assert(!atomic_load(&server->started) && server->health == NULL);
+    server->health = daybook__health_open(server, ret_status);
+    if (server->health == NULL) return false;
     if (!daybook__server_accept_open(server, ret_status)) return false;
+    daybook__health_start(server->health);
     atomic_store(&server->started, true);
     grpc_server_start(server->core);
     daybook__server_accept_arm(server);
@@ -142,6 +147,11 @@ bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
 
 uint16_t daybook_server_port(const daybook_server *server) {
     return server->port;
+}
+
+void daybook_server_set_serving(daybook_server *server, const char *service, bool serving) {
+    assert(atomic_load(&server->started));
+    daybook__health_set(server->health, service, serving);
 }
 
 daybook_server_counts daybook_server_count(const daybook_server *server) {
@@ -191,6 +201,7 @@ static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
 void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
     assert(!server->draining && !daybook__loop_is_inside());
     server->draining = true;
+    if (atomic_load(&server->started)) daybook__health_drain(server->health);
     /* Clients are told to go (GOAWAY) and do so when their calls have ended; closing on them could cost them the answer
      * that is still in their socket. */
     grpc_server_shutdown_and_notify(server->core, server->queues[0].loop.queue, &server->shutdown);
