@@ -1,0 +1,244 @@
+#include "daybook/subscriber.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daybook/v1/event_store.grpc.h"
+
+#define HEARTBEAT_DEFAULT_MS   10000
+#define BACKOFF_FIRST_MS       100
+#define BACKOFF_MAX_DEFAULT_MS 5000
+/* A server that is silent for this many heartbeats is taken for gone. */
+#define HEARTBEATS_MISSED_MAX 3
+
+struct daybook_subscriber {
+    daybook_client *client;
+    upb_Arena *arena; /* of the filter */
+    const daybook_v1_Filter *filter;
+    uint32_t heartbeat_ms;
+    uint32_t backoff_max_ms;
+    uint32_t backoff_ms;
+    void (*disconnected)(const daybook_status *status, uint32_t retry_ms, void *context);
+    void *context;
+    uint64_t position;
+    bool position_known; /* false: the subscription begins at the end and no response has said where that is */
+    int64_t heard_at_ms;
+    int64_t retry_at_ms;
+    unsigned jitter_seed;
+
+    pthread_mutex_t mutex; /* guards what cancel touches */
+    pthread_cond_t cancelled_changed;
+    bool cancelled;
+    daybook_v1_EventStore_Subscribe_stream *stream;
+};
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool filter_copy(daybook_subscriber *subscriber, const daybook_v1_Filter *filter) {
+    if (filter == NULL) return true;
+    size_t size;
+    const char *encoded = daybook_v1_Filter_serialize(filter, subscriber->arena, &size);
+    if (encoded == NULL) return false;
+    subscriber->filter = daybook_v1_Filter_parse(encoded, size, subscriber->arena);
+    return subscriber->filter != NULL;
+}
+
+daybook_subscriber *daybook_subscriber_open(daybook_client *client, const daybook_subscriber_options *options,
+                                            daybook_status *ret_status) {
+    daybook_subscriber *subscriber = calloc(1, sizeof *subscriber);
+    if (subscriber != NULL) subscriber->arena = upb_Arena_New();
+    if (subscriber == NULL || subscriber->arena == NULL || !filter_copy(subscriber, options->filter)) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "out of memory");
+        if (subscriber != NULL && subscriber->arena != NULL) upb_Arena_Free(subscriber->arena);
+        free(subscriber);
+        return NULL;
+    }
+    subscriber->client = client;
+    subscriber->heartbeat_ms = options->heartbeat_ms == 0 ? HEARTBEAT_DEFAULT_MS : options->heartbeat_ms;
+    subscriber->backoff_max_ms = options->backoff_max_ms == 0 ? BACKOFF_MAX_DEFAULT_MS : options->backoff_max_ms;
+    subscriber->backoff_ms = BACKOFF_FIRST_MS;
+    subscriber->disconnected = options->disconnected;
+    subscriber->context = options->context;
+    subscriber->position = options->after;
+    subscriber->position_known = options->from_end == 0;
+    subscriber->jitter_seed = (unsigned)now_ms() ^ (unsigned)(uintptr_t)subscriber;
+    pthread_mutex_init(&subscriber->mutex, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&subscriber->cancelled_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return subscriber;
+}
+
+static daybook_v1_SubscribeRequest *request_build(const daybook_subscriber *subscriber, upb_Arena *arena) {
+    daybook_v1_SubscribeRequest *request = daybook_v1_SubscribeRequest_new(arena);
+    if (request == NULL) return NULL;
+    daybook_v1_SubscribeRequest_set_heartbeat_ms(request, subscriber->heartbeat_ms);
+    if (subscriber->position_known) {
+        daybook_v1_SubscribeRequest_set_after(request, subscriber->position);
+    } else if (daybook_v1_SubscribeRequest_mutable_end(request, arena) == NULL) {
+        return NULL;
+    }
+    if (subscriber->filter != NULL) {
+        /* The request is only read: it is encoded before open returns. */
+        daybook_v1_SubscribeRequest_set_filter(request, (daybook_v1_Filter *)(uintptr_t)subscriber->filter);
+    }
+    return request;
+}
+
+static bool connect_again(daybook_subscriber *subscriber, daybook_status *ret_status) {
+    upb_Arena *arena = upb_Arena_New();
+    const daybook_v1_SubscribeRequest *request = arena == NULL ? NULL : request_build(subscriber, arena);
+    daybook_v1_EventStore_Subscribe_stream *stream = NULL;
+    if (request == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "out of memory");
+    } else {
+        stream = daybook_v1_EventStore_Subscribe_open(subscriber->client, request, NULL, ret_status);
+    }
+    if (arena != NULL) upb_Arena_Free(arena);
+    if (stream == NULL) return false;
+    subscriber->heard_at_ms = now_ms();
+    pthread_mutex_lock(&subscriber->mutex);
+    subscriber->stream = stream;
+    const bool cancelled = subscriber->cancelled;
+    pthread_mutex_unlock(&subscriber->mutex);
+    if (cancelled) daybook_v1_EventStore_Subscribe_cancel(stream);
+    return true;
+}
+
+static void stream_drop(daybook_subscriber *subscriber) {
+    pthread_mutex_lock(&subscriber->mutex);
+    daybook_v1_EventStore_Subscribe_stream *stream = subscriber->stream;
+    subscriber->stream = NULL;
+    pthread_mutex_unlock(&subscriber->mutex);
+    daybook_v1_EventStore_Subscribe_close(stream);
+}
+
+/* What another attempt may cure: a server that is gone, draining or busy. Everything else is told to the caller. */
+static bool is_passing(const daybook_status *status) {
+    return status->retryable || status->code == DAYBOOK_UNAVAILABLE || status->code == DAYBOOK_CANCELLED ||
+           status->code == DAYBOOK_DEADLINE_EXCEEDED;
+}
+
+static void retry_plan(daybook_subscriber *subscriber, const daybook_status *status) {
+    const uint32_t jitter = (uint32_t)rand_r(&subscriber->jitter_seed) % (subscriber->backoff_ms / 2 + 1);
+    const uint32_t retry_ms = subscriber->backoff_ms / 2 + jitter;
+    subscriber->retry_at_ms = now_ms() + retry_ms;
+    subscriber->backoff_ms *= 2;
+    if (subscriber->backoff_ms > subscriber->backoff_max_ms) subscriber->backoff_ms = subscriber->backoff_max_ms;
+    if (subscriber->disconnected != NULL) subscriber->disconnected(status, retry_ms, subscriber->context);
+}
+
+static bool is_cancelled(daybook_subscriber *subscriber) {
+    pthread_mutex_lock(&subscriber->mutex);
+    const bool cancelled = subscriber->cancelled;
+    pthread_mutex_unlock(&subscriber->mutex);
+    return cancelled;
+}
+
+/* Waits for the next attempt to be due. False: `until_ms` came first. */
+static bool retry_wait(daybook_subscriber *subscriber, int64_t until_ms) {
+    const int64_t target_ms = subscriber->retry_at_ms < until_ms ? subscriber->retry_at_ms : until_ms;
+    const struct timespec target = {.tv_sec = target_ms / 1000, .tv_nsec = target_ms % 1000 * 1000000};
+    pthread_mutex_lock(&subscriber->mutex);
+    while (!subscriber->cancelled && now_ms() < target_ms) {
+        pthread_cond_timedwait(&subscriber->cancelled_changed, &subscriber->mutex, &target);
+    }
+    pthread_mutex_unlock(&subscriber->mutex);
+    return now_ms() >= subscriber->retry_at_ms;
+}
+
+static void response_taken(daybook_subscriber *subscriber, const daybook_v1_SubscribeResponse *response) {
+    subscriber->heard_at_ms = now_ms();
+    subscriber->backoff_ms = BACKOFF_FIRST_MS;
+    subscriber->position = daybook_v1_SubscribeResponse_position(response);
+    subscriber->position_known = true;
+}
+
+/* How long to listen before the caller's time is up or the server must be taken for gone. */
+static uint32_t listen_ms(const daybook_subscriber *subscriber, int64_t until_ms, bool *ret_silence) {
+    const int64_t now = now_ms();
+    const int64_t silent_at_ms = subscriber->heard_at_ms + (int64_t)subscriber->heartbeat_ms * HEARTBEATS_MISSED_MAX;
+    *ret_silence = silent_at_ms <= until_ms;
+    const int64_t wait_ms = (*ret_silence ? silent_at_ms : until_ms) - now;
+    return wait_ms < 0 ? 0 : (uint32_t)wait_ms;
+}
+
+/* One listening on the open stream. False: the stream is gone and another attempt is planned. */
+static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
+                        const daybook_v1_SubscribeResponse **ret_response, daybook_status *ret_status,
+                        daybook_next *ret_next) {
+    bool silence;
+    daybook_status status;
+    const uint32_t wait_ms = listen_ms(subscriber, until_ms, &silence);
+    const daybook_next next = daybook_v1_EventStore_Subscribe_next(subscriber->stream, wait_ms, ret_response, &status);
+    *ret_next = next;
+    if (next == DAYBOOK_NEXT_MESSAGE) {
+        response_taken(subscriber, *ret_response);
+        return true;
+    }
+    if (next == DAYBOOK_NEXT_TIMEOUT && !silence) return true;
+    if (next == DAYBOOK_NEXT_TIMEOUT) {
+        daybook_status_set(&status, DAYBOOK_UNAVAILABLE, "no heartbeat for %u ms",
+                           subscriber->heartbeat_ms * HEARTBEATS_MISSED_MAX);
+    } else if (next == DAYBOOK_NEXT_END) {
+        daybook_status_set(&status, DAYBOOK_UNAVAILABLE, "the server ended the subscription");
+    }
+    stream_drop(subscriber);
+    if (is_cancelled(subscriber) || !is_passing(&status)) {
+        if (ret_status != NULL) *ret_status = status;
+        *ret_next = DAYBOOK_NEXT_ERROR;
+        return true;
+    }
+    retry_plan(subscriber, &status);
+    return false;
+}
+
+daybook_next daybook_subscriber_next(daybook_subscriber *subscriber, uint32_t wait_ms,
+                                     const daybook_v1_SubscribeResponse **ret_response, daybook_status *ret_status) {
+    const int64_t until_ms = wait_ms == DAYBOOK_TIMEOUT_NONE ? INT64_MAX / 2 : now_ms() + wait_ms;
+    for (;;) {
+        if (is_cancelled(subscriber)) {
+            daybook_status_set(ret_status, DAYBOOK_CANCELLED, "the subscriber was cancelled");
+            return DAYBOOK_NEXT_ERROR;
+        }
+        if (subscriber->stream == NULL) {
+            if (!retry_wait(subscriber, until_ms)) {
+                if (is_cancelled(subscriber)) continue;
+                return DAYBOOK_NEXT_TIMEOUT;
+            }
+            if (!connect_again(subscriber, ret_status)) return DAYBOOK_NEXT_ERROR;
+        }
+        daybook_next next;
+        if (listen_once(subscriber, until_ms, ret_response, ret_status, &next)) return next;
+    }
+}
+
+uint64_t daybook_subscriber_position(const daybook_subscriber *subscriber) {
+    return subscriber->position;
+}
+
+void daybook_subscriber_cancel(daybook_subscriber *subscriber) {
+    pthread_mutex_lock(&subscriber->mutex);
+    subscriber->cancelled = true;
+    if (subscriber->stream != NULL) daybook_v1_EventStore_Subscribe_cancel(subscriber->stream);
+    pthread_cond_broadcast(&subscriber->cancelled_changed);
+    pthread_mutex_unlock(&subscriber->mutex);
+}
+
+daybook_subscriber *daybook_subscriber_close(daybook_subscriber *subscriber) {
+    if (subscriber == NULL) return NULL;
+    stream_drop(subscriber);
+    pthread_cond_destroy(&subscriber->cancelled_changed);
+    pthread_mutex_destroy(&subscriber->mutex);
+    upb_Arena_Free(subscriber->arena);
+    free(subscriber);
+    return NULL;
+}
