@@ -1,0 +1,104 @@
+#include "sdk/cli/common.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SERVER_DEFAULT "127.0.0.1:50051"
+
+enum { KEY_SERVER = 0x200, KEY_TIMEOUT, KEY_JSON };
+
+void common_init(struct common *common) {
+    const char *server = getenv("DAYBOOK_SERVER");
+    *common = (struct common){.server = server != NULL && server[0] != '\0' ? server : SERVER_DEFAULT,
+                              .timeout_ms = COMMAND_TIMEOUT_DEFAULT_MS};
+}
+
+uint64_t common_number(struct argp_state *state, const char *text, const char *what) {
+    char *end;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0) {
+        argp_error(state, "%s is \"%s\": a number is needed", what, text);
+    }
+    return number;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    struct common *common = state->input;
+    switch (key) {
+    case KEY_SERVER:
+        common->server = argument;
+        return 0;
+    case KEY_TIMEOUT: {
+        const uint64_t timeout_ms = common_number(state, argument, "--timeout-ms");
+        if (timeout_ms == 0 || timeout_ms > 86400000) argp_error(state, "--timeout-ms: 1 to 86400000 are allowed");
+        common->timeout_ms = (uint32_t)timeout_ms;
+        return 0;
+    }
+    case KEY_JSON:
+        common->json = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"server", KEY_SERVER, "HOST:PORT", 0, "the daemon (DAYBOOK_SERVER, else " SERVER_DEFAULT ")", 10},
+    {"timeout-ms", KEY_TIMEOUT, "MILLISECONDS", 0, "how long to wait for an answer (10000)", 10},
+    {"json", KEY_JSON, NULL, 0, "one JSON object a line", 10},
+    {0},
+};
+
+const struct argp common_argp = {.options = options, .parser = parse};
+
+int common_out_of_memory(void) {
+    (void)fputs("daybook: out of memory\n", stderr);
+    return EXIT_RESOURCES;
+}
+
+void common_parse(const struct argp *argp, int argc, char **argv, void *input) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "daybook %s", argv[0]);
+    char *command = argv[0];
+    argv[0] = name;
+    (void)argp_parse(argp, argc, argv, 0, NULL, input);
+    argv[0] = command;
+}
+
+int common_run(const struct common *common, common_body *body, void *context) {
+    daybook_status status;
+    daybook_client *client = daybook_client_open(&(daybook_client_options){.target = common->server}, &status);
+    if (client == NULL) {
+        (void)fprintf(stderr, "daybook: --server \"%s\": %s\n", common->server, status.message);
+        return EXIT_USAGE;
+    }
+    upb_Arena *arena = upb_Arena_New();
+    const int code = arena == NULL ? common_out_of_memory() : body(common, client, arena, context);
+    if (arena != NULL) upb_Arena_Free(arena);
+    daybook_client_close(client);
+    return code;
+}
+
+int common_fail(const struct common *common, const daybook_status *status) {
+    const char *name = status->reason[0] != '\0' ? status->reason : daybook_code_name(status->code);
+    if (status->code == DAYBOOK_UNAVAILABLE && status->reason[0] == '\0') {
+        (void)fprintf(stderr,
+                      "daybook: cannot reach %s (%s)\n"
+                      "         Is daybookd running there? Name another server with --server or DAYBOOK_SERVER.\n",
+                      common->server, status->message);
+        return EXIT_UNREACHABLE;
+    }
+    (void)fprintf(stderr, "daybook: %s: %s\n", name, status->message);
+    if (status->retryable) (void)fprintf(stderr, "         The same command may succeed when it is run again.\n");
+    if (status->code == DAYBOOK_UNAVAILABLE || status->code == DAYBOOK_DEADLINE_EXCEEDED) return EXIT_UNREACHABLE;
+    return EXIT_REFUSED;
+}
+
+int common_finish(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    (void)fputs("daybook: standard output cannot be written\n", stderr);
+    return EXIT_OUTPUT;
+}

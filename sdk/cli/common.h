@@ -1,0 +1,63 @@
+/* common.h: what every command of `daybook` shares: options, the connection, exit codes, errors.
+ *
+ * Exit codes: 0 done; 1 the server refused (the message says why); 64 wrong arguments; 65 bad input data; 69 no server to
+ * reach; 70 out of memory; 74 standard output cannot be written.
+ * Threads: the main thread. */
+#ifndef SDK_CLI_COMMON_H
+#define SDK_CLI_COMMON_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daybook/daybook.h"
+
+enum exit_code {
+    EXIT_REFUSED = 1,
+    EXIT_USAGE = 64,
+    EXIT_DATA = 65,
+    EXIT_UNREACHABLE = 69,
+    EXIT_RESOURCES = 70,
+    EXIT_OUTPUT = 74,
+};
+
+#define COMMAND_TIMEOUT_DEFAULT_MS 10000
+
+struct common {
+    const char *server;
+    uint32_t timeout_ms;
+    bool json;
+};
+
+/* Defaults, with DAYBOOK_SERVER for the address. */
+void common_init(struct common *common);
+
+/* The parser of the shared options, as a child of a command's own; its input is the `struct common`. */
+extern const struct argp common_argp;
+
+/* Parses the arguments of the command argv[0], which help and errors then call "daybook COMMAND". Ends the program on wrong
+ * ones. */
+void common_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* Connects, runs the body with an arena of its own, disconnects. Returns the exit code. */
+typedef int common_body(const struct common *common, daybook_client *client, upb_Arena *arena, void *context);
+int common_run(const struct common *common, common_body *body, void *context);
+
+/* Prints what went wrong and what to do, and returns the exit code. */
+int common_fail(const struct common *common, const daybook_status *status);
+int common_out_of_memory(void);
+
+/* Parses a number of 64 bits; anything else ends the program as argp does, naming `what`. */
+uint64_t common_number(struct argp_state *state, const char *text, const char *what);
+
+/* Flushes standard output; what cannot be written is an error, not silence. */
+int common_finish(int code);
+
+/* The commands. `argv[0]` is the command's name. */
+int command_append(int argc, char **argv);
+int command_read(int argc, char **argv);
+int command_tail(int argc, char **argv);
+int command_head(int argc, char **argv);
+int command_status(int argc, char **argv);
+
+#endif

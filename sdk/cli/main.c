@@ -1,0 +1,56 @@
+/* daybook: the command for people and scripts. It uses the SDK's public headers alone. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sdk/cli/common.h"
+
+#define COMMAND_VERSION "0.1.0"
+
+static const struct {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"append", "record events in a stream", command_append},
+    {"read", "print events that are there", command_read},
+    {"tail", "print events as they come, for ever", command_tail},
+    {"head", "print the last position", command_head},
+    {"status", "say whether the server is well", command_status},
+};
+
+enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
+
+static void usage(FILE *out) {
+    (void)fputs("Usage: daybook COMMAND [OPTION...]\n\n", out);
+    for (size_t index = 0; index < COMMANDS_COUNT; index++) {
+        (void)fprintf(out, "  %-8s %s\n", commands[index].name, commands[index].summary);
+    }
+    (void)fputs(
+        "\n`daybook COMMAND --help` tells more.\n"
+        "Every command takes --server HOST:PORT (DAYBOOK_SERVER, else 127.0.0.1:50051), --timeout-ms and --json.\n\n"
+        "Exit codes: 0 done, 1 the server refused, 64 wrong arguments, 65 bad input data, 69 no server to reach,\n"
+        "70 out of memory, 74 standard output cannot be written.\n",
+        out);
+}
+
+int main(int argc, char **argv) {
+    argp_err_exit_status = EXIT_USAGE;
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)puts("daybook " COMMAND_VERSION);
+        return 0;
+    }
+    for (size_t index = 0; index < COMMANDS_COUNT; index++) {
+        if (strcmp(argv[1], commands[index].name) == 0) return common_finish(commands[index].run(argc - 1, argv + 1));
+    }
+    (void)fprintf(stderr, "daybook: there is no command \"%s\"\n\n", argv[1]);
+    usage(stderr);
+    return EXIT_USAGE;
+}
