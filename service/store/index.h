@@ -2,16 +2,16 @@
  *
  * An entry says: `term` (a stream, a type, a tag, an event id; see checksum.h) has, under `number`, the event at
  * `position`. For streams the number is the revision, for types and tags the position, for ids 0. Within one term numbers
- * ascend with positions.
+ * ascend with positions, and a number is never greater than its position.
  *
- * Shape (ARCHITECTURE.md): entries of the newest events live in memory (the tail). Every INDEX_RUN_EVENTS_COUNT events the
- * index thread sorts them into one new run, a sub-database of DIR/index filled in key order; INDEX_RUNS_MERGED_COUNT runs
- * of a level are merged into one of the next, in bounded steps. Runs cover disjoint, ascending ranges of positions. The
- * table `runs` lists them; a run counts only once it is listed, in the same transaction that completes it.
- *   key of a run's entry   term (16 bytes), number (8 bytes, big-endian)
- *   value                  position (8 bytes, big-endian)
+ * Shape (ARCHITECTURE.md): entries of the newest events live in memory (the tail, index_segment.h). Every
+ * INDEX_RUN_EVENTS_COUNT events the index thread sorts them into one new run, a table of DIR/index filled in key order
+ * (index_run.h has its bytes); INDEX_RUNS_MERGED_COUNT runs of a level are merged into one of the next, in bounded steps
+ * (index_merge.h). Runs cover disjoint, ascending ranges of positions. The table `runs` lists them (index_catalog.h); a
+ * run counts only once it is listed, in the same transaction that completes it.
  *
- * The caller verifies each hit against the event's own bytes: two names may share a term.
+ * The caller verifies each hit against the event's own bytes: two names may share a term. All entries of both are found;
+ * the numbers then ascend within each run and each segment of the tail only.
  * Threads: add belongs to one thread; queries to any, at any time, and see everything added before they began. */
 #ifndef SERVICE_STORE_INDEX_H
 #define SERVICE_STORE_INDEX_H
@@ -48,14 +48,17 @@ struct index *index_close(struct index *index);
 /* Everything up to this position is in runs; the caller adds what the log has after it, before the first query. */
 uint64_t index_position(const struct index *index);
 
-/* Adds all entries of the event at `position`, the one after the last added. Waits while the tail is full (back-pressure:
- * the index is slower than the appends); `FAILURE_STORAGE` when the index thread has failed. */
+/* Adds all entries of the event at `position`, the one after the last added; an entry that is there twice is added once.
+ * Waits while the tail is full (back-pressure: the index is slower than the appends, or its disk is full, which the log's
+ * larger reserve keeps from happening first). FAILURE_STORAGE: the index thread has failed. FAILURE_MEMORY: nothing was
+ * added. */
 MUST_USE result index_add(struct index *index, uint64_t position, const struct index_entry *entries, uint32_t count);
 
 enum index_direction { INDEX_FORWARD, INDEX_BACKWARD };
 
 /* Finds up to `count_max` entries of a term from `number` (inclusive) on, ascending or descending. Fewer than asked for:
- * there are no more. */
+ * there are no more. FAILURE_CORRUPT: the index is damaged, and begun anew at the next open. At most
+ * STORE_READERS_COUNT_MAX queries run at once; FAILURE_LIMIT beyond. */
 MUST_USE result index_range(struct index *index, struct term term, uint64_t number, enum index_direction direction,
                             uint32_t count_max, struct index_entry *ret_entries, uint32_t *ret_count);
 

@@ -1,0 +1,198 @@
+/* index.c: opening and closing; index_add.c, index_query.c and index_thread.c have the rest.
+ *
+ * Durability. The index is derived from the log, so a commit that a power cut takes back costs a moment of work at the next
+ * open: MDB_NOMETASYNC, one flush a commit instead of two. LMDB never writes to pages that one of the last two commits
+ * uses, so the file stays whole. (MDB_NOSYNC would not do: a power cut could leave a file that has to be rebuilt.) */
+#include "service/store/index.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "service/base/logging.h"
+#include "service/store/index_state.h"
+
+/* Smaller than the log's reserve: appends are refused before the index has no room to take them up. */
+#define INDEX_RESERVE_BYTES (ENVIRONMENT_RESERVE_BYTES / 4)
+#define PATH_BYTES          4096
+/* In DIR/index while it is to be thrown away. */
+#define DAMAGED_FILE "damaged"
+
+static result path_of(const char *directory, const char *file, char ret_path[PATH_BYTES]) {
+    const int size = snprintf(ret_path, PATH_BYTES, "%s/%s", directory, file);
+    return size > 0 && size < PATH_BYTES ? RESULT_OK : failure_result(FAILURE_INPUT);
+}
+
+static void directory_sync(const char *directory) {
+    const int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    (void)fsync(descriptor);
+    close(descriptor);
+}
+
+void index_mark_damaged(struct index *index) {
+    char path[PATH_BYTES];
+    if (failed(path_of(index->directory, DAMAGED_FILE, path))) return;
+    const int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (descriptor < 0) {
+        log_error("cannot note that the index is damaged: remove it by hand", "directory", index->directory, "error",
+                  strerror(errno));
+        return;
+    }
+    close(descriptor);
+    directory_sync(index->directory);
+    log_error("the index is damaged and is built anew at the next start", "directory", index->directory);
+}
+
+static bool is_marked_damaged(const char *directory) {
+    char path[PATH_BYTES];
+    return !failed(path_of(directory, DAMAGED_FILE, path)) && access(path, F_OK) == 0;
+}
+
+/* Throws the index away. The mark goes last: it must outlive a crash in between. */
+static result discard(const char *directory, struct problem *ret_problem) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", DAMAGED_FILE};
+    for (size_t index = 0; index < sizeof files / sizeof files[0]; index++) {
+        char path[PATH_BYTES];
+        TRY(path_of(directory, files[index], path));
+        if (unlink(path) != 0 && errno != ENOENT) {
+            problem_set(ret_problem, "cannot remove the damaged index %s: %s", path, strerror(errno));
+            return failure_result(FAILURE_STORAGE);
+        }
+        directory_sync(directory);
+    }
+    return RESULT_OK;
+}
+
+static result directory_make(const char *directory, struct problem *ret_problem) {
+    if (mkdir(directory, 0750) == 0 || errno == EEXIST) return RESULT_OK;
+    problem_set(ret_problem, "cannot make %s: %s", directory, strerror(errno));
+    return failure_result(errno == ENOSPC || errno == EDQUOT ? FAILURE_STORAGE_FULL : FAILURE_STORAGE);
+}
+
+/* Opens environment and catalog. The catalog is read before the thread runs, so it is complete. */
+static result try_open(struct index *index, const struct index_options *options, struct problem *ret_problem) {
+    if (is_marked_damaged(index->directory)) {
+        problem_set(ret_problem, "it was found damaged");
+        return failure_result(FAILURE_CORRUPT);
+    }
+    const struct environment_options environment_options = {
+        .directory = index->directory,
+        .map_bytes = options->map_bytes != 0 ? options->map_bytes : INDEX_MAP_BYTES_DEFAULT,
+        .map_may_shrink = options->map_bytes == 0,
+        .reserve_bytes = INDEX_RESERVE_BYTES,
+        .tables_count_max = INDEX_TABLES_COUNT + 2,
+    };
+    TRY(environment_open(&environment_options, &index->environment, ret_problem));
+    const int code = mdb_env_set_flags(index->environment.handle, MDB_NOMETASYNC, 1);
+    assert(code == MDB_SUCCESS);
+    result outcome = index_catalog_open(&index->environment, options->store_id, &index->catalog, ret_problem);
+    if (!failed(outcome)) outcome = index_catalog_clean(&index->catalog, &index->environment);
+    if (failed(outcome)) environment_close(&index->environment);
+    return outcome;
+}
+
+static bool is_worth_anew(result outcome) {
+    return outcome.failure == FAILURE_CORRUPT || outcome.failure == FAILURE_FORMAT;
+}
+
+static result open_or_begin_anew(struct index *index, const struct index_options *options,
+                                 struct problem *ret_problem) {
+    TRY(directory_make(index->directory, ret_problem));
+    struct problem problem = {.text = ""};
+    result outcome = try_open(index, options, &problem);
+    if (is_worth_anew(outcome)) {
+        log_warn("the index is begun anew", "directory", index->directory, "reason", problem.text);
+        TRY(discard(index->directory, ret_problem));
+        outcome = try_open(index, options, &problem);
+    }
+    if (failed(outcome)) problem_set(ret_problem, "cannot open the index in %s: %s", index->directory, problem.text);
+    return outcome;
+}
+
+/* The first view: the listed runs. */
+static result view_begin(struct index *index) {
+    index->view = index_view_new();
+    if (index->view == NULL) return failure_result(FAILURE_MEMORY);
+    struct index_run *runs[INDEX_TABLES_COUNT];
+    const uint32_t count = index_catalog_runs(&index->catalog, runs);
+    for (uint32_t number = 0; number < count; number++) index_view_add_run(index->view, runs[number]);
+    index->position_last = count > 0 ? runs[count - 1]->position_last : 0;
+    atomic_init(&index->position, index->position_last);
+    log_info("index opened", "directory", index->directory, "runs", log_number(count), "position",
+             log_number(index->position_last));
+    return RESULT_OK;
+}
+
+static void locks_init(struct index *index) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&index->mutex, NULL);
+    pthread_cond_init(&index->work, &attributes);
+    pthread_cond_init(&index->room, NULL);
+    pthread_condattr_destroy(&attributes);
+}
+
+result index_open(const struct index_options *options, struct index **ret_index, struct problem *ret_problem) {
+    struct index *index = calloc(1, sizeof *index);
+    if (index == NULL) return failure_result(FAILURE_MEMORY);
+    locks_init(index);
+    index->run_events_count = options->run_events_count != 0 ? options->run_events_count : INDEX_RUN_EVENTS_COUNT;
+    index->directory = strdup(options->directory);
+    result outcome = index->directory != NULL ? RESULT_OK : failure_result(FAILURE_MEMORY);
+    if (!failed(outcome)) outcome = open_or_begin_anew(index, options, ret_problem);
+    if (!failed(outcome)) outcome = view_begin(index);
+    if (!failed(outcome)) outcome = index_thread_start(index);
+    if (failed(outcome)) {
+        index_close(index);
+        return outcome;
+    }
+    *ret_index = index;
+    return RESULT_OK;
+}
+
+struct index *index_close(struct index *index) {
+    if (index == NULL) return NULL;
+    index_thread_stop(index);
+    index_segment_unref(index->active);
+    index_view_unref(index->view);
+    index_readers_close(index);
+    environment_close(&index->environment);
+    pthread_cond_destroy(&index->room);
+    pthread_cond_destroy(&index->work);
+    pthread_mutex_destroy(&index->mutex);
+    free(index->directory);
+    free(index);
+    return NULL;
+}
+
+void index_view_release(struct index *index, struct index_view *view) {
+    if (!index_view_unref(view)) return;
+    pthread_mutex_lock(&index->mutex);
+    pthread_cond_signal(&index->work);
+    pthread_mutex_unlock(&index->mutex);
+}
+
+uint64_t index_position(const struct index *index) {
+    return atomic_load_explicit(&index->position, memory_order_acquire);
+}
+
+struct index_counts index_count(struct index *index) {
+    struct index_counts counts = {0};
+    pthread_mutex_lock(&index->mutex);
+    counts.runs_count = index->view->runs_count;
+    for (uint32_t number = 0; number < index->view->segments_count; number++) {
+        counts.tail_events_count += index_segment_events_count(index->view->segments[number]);
+    }
+    counts.waits_count = index->waits_count;
+    pthread_mutex_unlock(&index->mutex);
+    counts.used_bytes = environment_used_bytes(&index->environment);
+    return counts;
+}

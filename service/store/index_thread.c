@@ -1,0 +1,275 @@
+/* index_thread.c: the index thread: full segments become runs, runs become larger runs, what is merged is emptied.
+ *
+ * One step at a time, in this order: write the oldest full segment (appends may be waiting for it); empty a table that no
+ * view shows any more; go on with the merge of the lowest level (small merges keep the number of runs, and so the cost of
+ * a query, low). Every step is a short write transaction. A level takes no more runs than INDEX_LEVEL_RUNS_COUNT_MAX: when
+ * merging is slower than what arrives, the levels fill from above, then segments wait, then appends do.
+ *
+ * No space, or no memory: the step is given up and tried again every second; queries go on, and appends until the tail is
+ * full. Any other failure ends the thread; adds fail from then on, and the daemon stops. */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "service/base/logging.h"
+#include "service/store/index_state.h"
+
+#define RETRY_SECONDS 1
+
+enum work_kind { WORK_NONE, WORK_FLUSH, WORK_EMPTY, WORK_MERGE };
+
+struct work {
+    enum work_kind kind;
+    struct index_segment *segment; /* to flush; the view holds it until it is a run */
+    struct index_run *run;         /* to empty */
+    uint32_t level;                /* to merge */
+};
+
+static bool level_has_room(const struct index *index, uint32_t level) {
+    return index_catalog_level_count(&index->catalog, level) < INDEX_LEVEL_RUNS_COUNT_MAX;
+}
+
+static uint32_t level_listed_count(const struct index_view *view, uint32_t level) {
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < view->runs_count; index++) {
+        if (view->runs[index]->level == level) count++;
+    }
+    return count;
+}
+
+static bool merge_is_due(const struct index *index, uint32_t level) {
+    if (index->merges[level] != NULL) return true;
+    return level_listed_count(index->view, level) >= INDEX_RUNS_MERGED_COUNT && level_has_room(index, level + 1);
+}
+
+/* Under the mutex. */
+static struct work work_choose(struct index *index) {
+    if (index->segments_waiting_count > 0 && level_has_room(index, 0)) {
+        return (struct work){.kind = WORK_FLUSH, .segment = index->view->segments[0]};
+    }
+    for (uint32_t number = 0; number < INDEX_TABLES_COUNT; number++) {
+        struct index_run *run = &index->catalog.tables[number];
+        if (run->state != INDEX_RUN_RETIRED) continue;
+        if (atomic_load_explicit(&run->views_count, memory_order_acquire) != 0) continue;
+        return (struct work){.kind = WORK_EMPTY, .run = run};
+    }
+    for (uint32_t level = 0; level + 1 < INDEX_LEVELS_COUNT; level++) {
+        if (merge_is_due(index, level)) return (struct work){.kind = WORK_MERGE, .level = level};
+    }
+    return (struct work){.kind = WORK_NONE};
+}
+
+/* Writes the entries of a segment in their order; every piece but the last is committed. */
+static result entries_write(struct index_run_writer *writer, const struct index_segment *segment,
+                            const uint32_t *order) {
+    const uint32_t count = index_segment_entries_count(segment);
+    for (uint32_t index = 0; index < count; index++) {
+        if (index > 0 && index % INDEX_STEP_ENTRIES_COUNT_MAX == 0) {
+            TRY(index_run_writer_commit(writer));
+            TRY(index_run_writer_begin(writer));
+        }
+        const struct index_entry entry = index_segment_entry(segment, order[index]);
+        const struct index_key key = index_key_of(entry.term, entry.number, entry.position);
+        TRY(index_run_writer_add(writer, key.bytes));
+    }
+    return index_run_writer_end(writer);
+}
+
+/* Writes a segment as the run and lists it, in the transaction that completes it. */
+static result run_write(struct index *index, const struct index_segment *segment, const uint32_t *order,
+                        struct index_run *run) {
+    struct index_run_writer writer;
+    index_run_writer_init(&writer, &index->environment, run);
+    TRY(index_run_writer_begin(&writer));
+    result outcome = entries_write(&writer, segment, order);
+    if (!failed(outcome)) outcome = index_catalog_put(&index->catalog, writer.transaction, run);
+    if (!failed(outcome)) outcome = index_run_writer_commit(&writer);
+    index_run_writer_abort(&writer);
+    return outcome;
+}
+
+/* What queries see changes here. */
+static void flush_publish(struct index *index, struct index_run *run, struct index_view *view) {
+    pthread_mutex_lock(&index->mutex);
+    struct index_view *previous = index->view;
+    index_view_copy(view, previous);
+    index_view_flush(view, run);
+    index->view = view;
+    index->segments_waiting_count--;
+    pthread_cond_broadcast(&index->room);
+    pthread_mutex_unlock(&index->mutex);
+    atomic_store_explicit(&index->position, run->position_last, memory_order_release);
+    index_view_release(index, previous);
+}
+
+static result flush(struct index *index, struct index_segment *segment) {
+    uint32_t *order;
+    TRY(index_segment_order(segment, &order));
+    /* Made before the commit: once the run is listed, nothing may fail before it is visible. */
+    struct index_view *view = index_view_new();
+    if (view == NULL) {
+        free(order);
+        return failure_result(FAILURE_MEMORY);
+    }
+    struct index_run *run = index_catalog_take(&index->catalog, 0);
+    run->position_first = index_segment_position_first(segment);
+    run->position_last = run->position_first + index_segment_events_count(segment) - 1;
+    const result outcome = run_write(index, segment, order, run);
+    free(order);
+    if (failed(outcome)) {
+        run->state = INDEX_RUN_RETIRED; /* what was written of it is emptied, then it is tried again */
+        index_view_unref(view);
+        return outcome;
+    }
+    run->state = INDEX_RUN_LISTED;
+    flush_publish(index, run, view);
+    log_debug("a run of the index is written", "position_last", log_number(run->position_last), "entries",
+              log_number(run->entries_count));
+    return RESULT_OK;
+}
+
+static result merge_begin(struct index *index, uint32_t level) {
+    struct index_run *runs[INDEX_TABLES_COUNT];
+    struct index_run *sources[INDEX_RUNS_MERGED_COUNT];
+    const uint32_t runs_count = index_catalog_runs(&index->catalog, runs);
+    uint32_t count = 0;
+    for (uint32_t number = 0; number < runs_count && count < INDEX_RUNS_MERGED_COUNT; number++) {
+        if (runs[number]->level == level) sources[count++] = runs[number];
+    }
+    assert(count == INDEX_RUNS_MERGED_COUNT);
+    struct index_run *output = index_catalog_take(&index->catalog, level + 1);
+    const result outcome =
+        index_merge_new(&index->environment, &index->catalog, sources, output, &index->merges[level]);
+    if (failed(outcome)) index_catalog_give(output);
+    return outcome;
+}
+
+static void merge_publish(struct index *index, const struct index_merge *merge, struct index_view *view) {
+    struct index_run *output = index_merge_output(merge);
+    struct index_run *const *sources = index_merge_sources(merge);
+    output->state = INDEX_RUN_LISTED;
+    for (uint32_t number = 0; number < INDEX_RUNS_MERGED_COUNT; number++) sources[number]->state = INDEX_RUN_RETIRED;
+    pthread_mutex_lock(&index->mutex);
+    struct index_view *previous = index->view;
+    index_view_copy(view, previous);
+    index_view_merge(view, sources, INDEX_RUNS_MERGED_COUNT, output);
+    index->view = view;
+    pthread_mutex_unlock(&index->mutex);
+    index_view_release(index, previous);
+    log_debug("runs of the index are merged", "level", log_number(output->level), "position_first",
+              log_number(output->position_first), "position_last", log_number(output->position_last), "entries",
+              log_number(output->entries_count));
+}
+
+static result merge_step(struct index *index, struct index_merge *merge, bool *ret_is_complete) {
+    TRY(environment_result(mdb_txn_renew(index->reader), "read the index"));
+    const result outcome = index_merge_step(merge, index->reader, ret_is_complete);
+    mdb_txn_reset(index->reader);
+    return outcome;
+}
+
+static result merge(struct index *index, uint32_t level) {
+    if (index->merges[level] == NULL) TRY(merge_begin(index, level));
+    struct index_view *view = index_view_new();
+    if (view == NULL) return failure_result(FAILURE_MEMORY);
+    bool is_complete = false;
+    const result outcome = merge_step(index, index->merges[level], &is_complete);
+    if (failed(outcome)) index_merge_output(index->merges[level])->state = INDEX_RUN_RETIRED;
+    if (!failed(outcome) && is_complete) {
+        merge_publish(index, index->merges[level], view);
+    } else {
+        index_view_unref(view);
+    }
+    if (failed(outcome) || is_complete) index->merges[level] = index_merge_free(index->merges[level]);
+    return outcome;
+}
+
+static result work_do(struct index *index, const struct work *work) {
+    switch (work->kind) {
+    case WORK_FLUSH:
+        return flush(index, work->segment);
+    case WORK_EMPTY:
+        return index_catalog_empty(&index->environment, work->run);
+    case WORK_MERGE:
+        return merge(index, work->level);
+    default:
+        return RESULT_OK;
+    }
+}
+
+/* Under the mutex: waits for a second, or until the index closes. */
+static void retry_wait(struct index *index) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RETRY_SECONDS;
+    int code = 0;
+    while (!index->is_closing && code != ETIMEDOUT) code = pthread_cond_timedwait(&index->work, &index->mutex, &until);
+}
+
+/* Under the mutex. */
+static void thread_fail(struct index *index, enum failure failure) {
+    log_error("the index thread ends", "failure", failure_name(failure), "directory", index->directory);
+    atomic_store_explicit(&index->failure, (int)failure, memory_order_relaxed);
+    pthread_cond_broadcast(&index->room);
+    if (failure == FAILURE_CORRUPT) index_mark_damaged(index);
+}
+
+static void *thread_run(void *argument) {
+    struct index *index = argument;
+    pthread_mutex_lock(&index->mutex);
+    while (!index->is_closing) {
+        const struct work work = work_choose(index);
+        if (work.kind == WORK_NONE) {
+            pthread_cond_wait(&index->work, &index->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&index->mutex);
+        const result outcome = work_do(index, &work);
+        pthread_mutex_lock(&index->mutex);
+        if (outcome.failure == FAILURE_STORAGE_FULL || outcome.failure == FAILURE_MEMORY) {
+            retry_wait(index);
+        } else if (failed(outcome)) {
+            thread_fail(index, outcome.failure);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&index->mutex);
+    return NULL;
+}
+
+result index_thread_start(struct index *index) {
+    TRY(environment_result(mdb_txn_begin(index->environment.handle, NULL, MDB_RDONLY, &index->reader),
+                           "read the index"));
+    mdb_txn_reset(index->reader);
+    /* Signals are for the program's own threads; a thread's own faults must still reach it. */
+    sigset_t blocked;
+    sigset_t previous;
+    sigfillset(&blocked);
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    for (size_t number = 0; number < sizeof faults / sizeof faults[0]; number++) sigdelset(&blocked, faults[number]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &previous);
+    const int error = pthread_create(&index->thread, NULL, thread_run, index);
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
+    if (error != 0) {
+        mdb_txn_abort(index->reader);
+        index->reader = NULL;
+        return failure_result(FAILURE_MEMORY);
+    }
+    pthread_setname_np(index->thread, "index");
+    return RESULT_OK;
+}
+
+void index_thread_stop(struct index *index) {
+    if (index->reader == NULL) return; /* it did not start */
+    pthread_mutex_lock(&index->mutex);
+    index->is_closing = true;
+    pthread_cond_signal(&index->work);
+    pthread_mutex_unlock(&index->mutex);
+    pthread_join(index->thread, NULL);
+    for (uint32_t level = 0; level < INDEX_LEVELS_COUNT; level++) index_merge_free(index->merges[level]);
+    mdb_txn_abort(index->reader);
+    index->reader = NULL;
+}
