@@ -68,12 +68,6 @@ static bool loops_open(daybook_client *client, uint32_t count, daybook_status *r
     return true;
 }
 
-static void loops_close(daybook_client *client) {
-    while (client->loops_count > 0) {
-        daybook__loop_close(&client->loops[--client->loops_count]);
-    }
-}
-
 daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status) {
     daybook_client_options resolved;
     if (!daybook__client_options_resolve(options, &resolved, ret_status)) return NULL;
@@ -84,7 +78,7 @@ daybook_client *daybook_client_open(const daybook_client_options *options, daybo
     }
     daybook__core_ref();
     if (!loops_open(client, resolved.threads_count, ret_status)) {
-        loops_close(client);
+        daybook__loops_close(client->loops, client->loops_count);
         daybook__core_unref();
         free(client);
         return NULL;
@@ -110,7 +104,8 @@ daybook_client *daybook_client_close(daybook_client *client) {
     }
     pthread_mutex_unlock(&client->mutex);
 
-    loops_close(client);
+    /* A completion that still runs may start something, if only to be told that it is too late. */
+    daybook__loops_close(client->loops, client->loops_count);
     grpc_channel_destroy(client->channel);
     daybook__core_unref();
     pthread_cond_destroy(&client->empty);

@@ -67,12 +67,22 @@ bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret
 }
 
 void daybook__loop_close(struct loop *loop) {
+    daybook__loops_close(loop, 1);
+}
+
+void daybook__loops_close(struct loop *loops, uint32_t count) {
     assert(!daybook__loop_is_inside());
-    grpc_completion_queue_shutdown(loop->queue);
-    int error = pthread_join(loop->thread, NULL);
-    assert(error == 0);
-    grpc_completion_queue_destroy(loop->queue);
-    loop->queue = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        grpc_completion_queue_shutdown(loops[i].queue);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int error = pthread_join(loops[i].thread, NULL);
+        assert(error == 0);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        grpc_completion_queue_destroy(loops[i].queue);
+        loops[i].queue = NULL;
+    }
 }
 
 bool daybook__loop_is_inside(void) {

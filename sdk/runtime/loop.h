@@ -39,6 +39,10 @@ DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, da
  * everything that has been must be on its way to its end, or this waits for ever. */
 void daybook__loop_close(struct loop *loop);
 
+/* As daybook__loop_close for all of them: every thread is joined before the first queue goes, so that completions of one
+ * may still use the queue of another. */
+void daybook__loops_close(struct loop *loops, uint32_t count);
+
 /* Whether the calling thread is that of some loop: there, nothing may wait for a completion. */
 bool daybook__loop_is_inside(void);
 

@@ -257,7 +257,7 @@ static void request_next(struct echo_server *server) {
     assert(error == GRPC_CALL_OK);
 }
 
-struct echo_server *echo_server_start(void) {
+static struct echo_server *start_at(const char *address) {
     struct echo_server *server = calloc(1, sizeof *server);
     assert(server != NULL);
     pthread_mutex_init(&server->mutex, NULL);
@@ -271,13 +271,24 @@ struct echo_server *echo_server_start(void) {
     server->server = grpc_server_create(&arguments, NULL);
     grpc_server_register_completion_queue(server->server, server->loop.queue, NULL);
     grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    int port = grpc_server_add_http2_port(server->server, "127.0.0.1:0", credentials);
+    int port = grpc_server_add_http2_port(server->server, address, credentials);
     grpc_server_credentials_release(credentials);
     assert(port > 0);
     snprintf(server->target, sizeof server->target, "127.0.0.1:%d", port);
     grpc_server_start(server->server);
     request_next(server);
     return server;
+}
+
+struct echo_server *echo_server_start(void) {
+    return start_at("127.0.0.1:0");
+}
+
+struct echo_server *echo_server_restart(struct echo_server *server) {
+    /* gRPC's servers share a port, so nobody else can take it in between. */
+    struct echo_server *next = start_at(server->target);
+    echo_server_stop(server);
+    return next;
 }
 
 const char *echo_server_target(const struct echo_server *server) {

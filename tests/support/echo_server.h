@@ -19,6 +19,9 @@ extern const daybook_method ECHO_STREAM;
 /* Starts a server on a free port of 127.0.0.1. */
 struct echo_server *echo_server_start(void);
 
+/* Stops a server and gives a new one at the same address. */
+struct echo_server *echo_server_restart(struct echo_server *server);
+
 /* "127.0.0.1:<port>"; lives as long as the server. */
 const char *echo_server_target(const struct echo_server *server);
 

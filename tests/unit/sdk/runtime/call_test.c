@@ -1,0 +1,465 @@
+/* Unary calls: blocking and as futures, how they end, and freeing them at every moment. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tests/support/echo_fixture.h"
+
+#define CALLS_CANCELLED 1000
+#define CALLERS         8
+#define CALLS_A_CALLER  200
+
+static struct echo_fixture fixture;
+
+static void setup(void) {
+    fixture = echo_fixture_open();
+}
+
+static void teardown(void) {
+    echo_fixture_close(&fixture);
+}
+
+TestSuite(call, .init = setup, .fini = teardown, .timeout = 60);
+
+static daybook_call *start(const struct echo_script *script, const daybook_call_options *options) {
+    daybook_call *call = daybook_call_start(fixture.client, &ECHO_CALL, echo_request(&fixture, script), options);
+    cr_assert_not_null(call);
+    return call;
+}
+
+/* A call that the server does not answer, once it has received it. */
+static daybook_call *start_held(uint32_t received) {
+    daybook_call *call = start(&(struct echo_script){.hold = true}, NULL);
+    echo_server_wait_received(fixture.server, received);
+    return call;
+}
+
+static void wait_end(daybook_call *call) {
+    cr_assert(daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE));
+}
+
+/* --- The blocking form ------------------------------------------------------------------------------------------- */
+
+static bool unary(const struct echo_script *script, const daybook_call_options *options, const void **response,
+                  daybook_status *status) {
+    return daybook_call_unary(fixture.client, &ECHO_CALL, echo_request(&fixture, script), options, fixture.arena,
+                              response, status);
+}
+
+Test(call, unary_answers_into_the_callers_arena) {
+    static const size_t sizes[] = {0, 1, 200, 16384, 1000000, 4000000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct echo_script script = {.text = "hello", .payload_bytes = sizes[i], .count = 1};
+        const void *request = echo_request(&fixture, &script);
+        const void *response = NULL;
+        daybook_status status = {.code = DAYBOOK_UNKNOWN};
+        cr_assert(daybook_call_unary(fixture.client, &ECHO_CALL, request, NULL, fixture.arena, &response, &status),
+                  "%s", status.message);
+        cr_assert_eq(status.code, DAYBOOK_OK);
+        cr_assert(upb_StringView_IsEqual(daybook_test_EchoResponse_text(response), upb_StringView_FromString("hello")));
+        cr_assert(upb_StringView_IsEqual(daybook_test_EchoResponse_payload(response),
+                                         daybook_test_EchoRequest_payload(request)));
+    }
+}
+
+Test(call, unary_reports_reason_and_retry) {
+    struct echo_script script = {
+        .code = DAYBOOK_RESOURCE_EXHAUSTED,
+        .message = "the queue is full: caf\xc3\xa9 100%\n",
+        .details = echo_details(&fixture, "QUEUE_FULL", 250),
+    };
+    const void *untouched = &script;
+    const void *response = untouched;
+    daybook_status status;
+    cr_assert_not(unary(&script, NULL, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(status.message, "the queue is full: caf\xc3\xa9 100%\n");
+    cr_assert_str_eq(status.reason, "QUEUE_FULL");
+    cr_assert(status.retryable);
+    cr_assert_eq(status.retry_delay_ms, 250);
+    cr_assert_eq(response, untouched, "a failed call has no response");
+}
+
+Test(call, unary_accepts_no_status) {
+    const void *response = NULL;
+    cr_assert(unary(&(struct echo_script){.count = 1}, NULL, &response, NULL));
+    cr_assert_not(unary(&(struct echo_script){.code = DAYBOOK_ABORTED}, NULL, &response, NULL));
+}
+
+Test(call, every_code_arrives) {
+    for (int code = DAYBOOK_CANCELLED; code <= DAYBOOK_UNAUTHENTICATED; code++) {
+        const void *response = NULL;
+        daybook_status status;
+        cr_assert_not(
+            unary(&(struct echo_script){.code = (daybook_code)code, .message = "m"}, NULL, &response, &status));
+        cr_assert_eq(status.code, (daybook_code)code);
+        cr_assert_str_eq(status.message, "m");
+        cr_assert_str_eq(status.reason, "");
+        cr_assert_eq(status.retryable, code == DAYBOOK_UNAVAILABLE);
+    }
+}
+
+Test(call, a_code_that_is_none_is_unknown) {
+    const void *response = NULL;
+    daybook_status status;
+    cr_assert_not(unary(&(struct echo_script){.code = (daybook_code)99, .message = "m"}, NULL, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_UNKNOWN);
+}
+
+Test(call, the_deadline_ends_it) {
+    const void *response = NULL;
+    daybook_status status;
+    cr_assert_not(
+        unary(&(struct echo_script){.hold = true}, &(daybook_call_options){.timeout_ms = 30}, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_DEADLINE_EXCEEDED);
+    cr_assert_not(status.retryable);
+}
+
+Test(call, a_malformed_response_is_internal) {
+    static const struct {
+        const char *bytes;
+        const char *problem;
+    } cases[] = {
+        {"\xff\xff\xff", "is not a valid protobuf message"},
+        {"\x0a\x02\xff\xfe", "holds a string that is not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct echo_script script = {.count = 1, .raw = upb_StringView_FromString(cases[i].bytes)};
+        const void *response = NULL;
+        daybook_status status;
+        cr_assert_not(unary(&script, NULL, &response, &status));
+        cr_assert_eq(status.code, DAYBOOK_INTERNAL);
+        cr_assert_not_null(strstr(status.message, cases[i].problem), "%s", status.message);
+        cr_assert_not_null(strstr(status.message, "/daybook.test.Echo/Play"), "%s", status.message);
+    }
+}
+
+/* Core itself turns OK without a message into an error; which one is its business. */
+Test(call, ok_without_a_response_is_an_error) {
+    const void *response = NULL;
+    daybook_status status;
+    cr_assert_not(unary(&(struct echo_script){.count = 0}, NULL, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_INTERNAL);
+    cr_assert_null(response);
+}
+
+Test(call, a_response_above_the_limit_is_refused) {
+    daybook_status status;
+    daybook_client *client = daybook_client_open(
+        &(daybook_client_options){.target = echo_server_target(fixture.server), .message_bytes_max = 1000}, &status);
+    cr_assert_not_null(client);
+    const void *response = NULL;
+    const void *request = echo_request(&fixture, &(struct echo_script){.payload_bytes = 2000, .count = 1});
+    cr_assert_not(daybook_call_unary(client, &ECHO_CALL, request, NULL, fixture.arena, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_RESOURCE_EXHAUSTED);
+    daybook_client_close(client);
+}
+
+Test(call, headers_reach_the_server) {
+    daybook_header headers[] = {{"x-first", "1"}, {"x-tenant", "a value, with ~ and spaces"}, {"x-last", "3"}};
+    daybook_call_options options = {.headers = headers, .headers_count = 3};
+    const void *response = NULL;
+    daybook_status status;
+    cr_assert(unary(&(struct echo_script){.count = 1, .header = "x-tenant"}, &options, &response, &status), "%s",
+              status.message);
+    cr_assert(upb_StringView_IsEqual(daybook_test_EchoResponse_header(response),
+                                     upb_StringView_FromString("a value, with ~ and spaces")));
+}
+
+Test(call, the_user_agent_names_the_sdk) {
+    const void *response = NULL;
+    cr_assert(unary(&(struct echo_script){.count = 1, .header = "user-agent"}, NULL, &response, NULL));
+    upb_StringView agent = daybook_test_EchoResponse_header(response);
+    cr_assert_gt(agent.size, 10);
+    cr_assert_eq(memcmp(agent.data, "daybook-c/", 10), 0);
+}
+
+Test(call, a_bad_header_ends_it_before_anything_is_sent) {
+    daybook_header header = {"Bad-Key", "x"};
+    daybook_call_options options = {.headers = &header, .headers_count = 1};
+    const void *response = NULL;
+    daybook_status status;
+    cr_assert_not(unary(&(struct echo_script){.count = 1}, &options, &response, &status));
+    cr_assert_eq(status.code, DAYBOOK_INVALID_ARGUMENT);
+    daybook_call *call = start(&(struct echo_script){.count = 1}, &options);
+    cr_assert(daybook_call_wait(call, 0), "it has ended at once");
+    cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_INVALID_ARGUMENT);
+    cr_assert_null(daybook_call_result(call));
+    daybook_call_cancel(call);
+    daybook_call_free(call);
+    cr_assert_eq(echo_server_sent(fixture.server), 0);
+}
+
+static void *call_many(void *argument) {
+    const void *request = argument;
+    for (size_t i = 0; i < CALLS_A_CALLER; i++) {
+        upb_Arena *arena = upb_Arena_New();
+        const void *response = NULL;
+        bool ok = daybook_call_unary(fixture.client, &ECHO_CALL, request, NULL, arena, &response, NULL);
+        bool same = ok && daybook_test_EchoResponse_payload(response).size == 300;
+        upb_Arena_Free(arena);
+        if (!same) return argument;
+    }
+    return NULL;
+}
+
+Test(call, many_threads_share_a_client) {
+    const void *request = echo_request(&fixture, &(struct echo_script){.payload_bytes = 300, .count = 1});
+    pthread_t callers[CALLERS];
+    for (size_t i = 0; i < CALLERS; i++) {
+        cr_assert_eq(pthread_create(&callers[i], NULL, call_many, (void *)request), 0);
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        void *failed = NULL;
+        pthread_join(callers[i], &failed);
+        cr_assert_null(failed);
+    }
+    cr_assert_eq(echo_server_sent(fixture.server), CALLERS * CALLS_A_CALLER);
+}
+
+/* --- Futures ------------------------------------------------------------------------------------------------------ */
+
+Test(call, a_future_gives_status_and_result) {
+    daybook_call *call = start(&(struct echo_script){.text = "later", .payload_bytes = 5000, .count = 1}, NULL);
+    wait_end(call);
+    wait_end(call);
+    cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_OK);
+    upb_StringView text = daybook_test_EchoResponse_text(daybook_call_result(call));
+    cr_assert(upb_StringView_IsEqual(text, upb_StringView_FromString("later")));
+    cr_assert_null(daybook_call_free(call));
+    cr_assert_null(daybook_call_free(NULL));
+}
+
+Test(call, wait_gives_up_after_its_time) {
+    daybook_call *call = start_held(1);
+    cr_assert_not(daybook_call_wait(call, 0));
+    cr_assert_not(daybook_call_wait(call, 20));
+    daybook_call_cancel(call);
+    wait_end(call);
+    daybook_call_free(call);
+}
+
+Test(call, cancel_ends_a_running_call) {
+    daybook_call *call = start_held(1);
+    daybook_call_cancel(call);
+    daybook_call_cancel(call);
+    wait_end(call);
+    cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_CANCELLED);
+    cr_assert_null(daybook_call_result(call));
+    echo_server_wait_cancelled(fixture.server, 1);
+    daybook_call_free(call);
+}
+
+Test(call, cancel_after_the_end_changes_nothing) {
+    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
+    wait_end(call);
+    daybook_call_cancel(call);
+    cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_OK);
+    cr_assert_not_null(daybook_call_result(call));
+    daybook_call_free(call);
+}
+
+Test(call, a_thousand_cancelled_calls) {
+    static daybook_call *calls[CALLS_CANCELLED];
+    const void *request = echo_request(&fixture, &(struct echo_script){.hold = true});
+    for (size_t i = 0; i < CALLS_CANCELLED; i++) {
+        calls[i] = daybook_call_start(fixture.client, &ECHO_CALL, request, NULL);
+        cr_assert_not_null(calls[i]);
+    }
+    for (size_t i = 0; i < CALLS_CANCELLED; i++) {
+        daybook_call_cancel(calls[i]);
+    }
+    for (size_t i = 0; i < CALLS_CANCELLED; i++) {
+        wait_end(calls[i]);
+        cr_assert_eq(daybook_call_status(calls[i])->code, DAYBOOK_CANCELLED);
+        daybook_call_free(calls[i]);
+    }
+    const void *response = NULL;
+    cr_assert(unary(&(struct echo_script){.count = 1}, NULL, &response, NULL), "the client is as good as before");
+}
+
+struct waiter {
+    pthread_t thread;
+    daybook_call *call;
+};
+
+static void *wait_for(void *argument) {
+    struct waiter *waiter = argument;
+    bool ended = daybook_call_wait(waiter->call, DAYBOOK_TIMEOUT_NONE);
+    return ended && daybook_call_status(waiter->call)->code == DAYBOOK_CANCELLED ? NULL : argument;
+}
+
+Test(call, several_threads_wait_for_one_call) {
+    daybook_call *call = start_held(1);
+    struct waiter waiters[4];
+    for (size_t i = 0; i < 4; i++) {
+        waiters[i].call = call;
+        cr_assert_eq(pthread_create(&waiters[i].thread, NULL, wait_for, &waiters[i]), 0);
+    }
+    daybook_call_cancel(call);
+    for (size_t i = 0; i < 4; i++) {
+        void *failed = NULL;
+        pthread_join(waiters[i].thread, &failed);
+        cr_assert_null(failed);
+    }
+    daybook_call_free(call);
+}
+
+/* --- Done --------------------------------------------------------------------------------------------------------- */
+
+struct completion {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t count;
+    daybook_code code;
+    bool has_result;
+    bool could_wait;
+    pthread_t thread;
+    bool free_it;
+    bool may_go_on; /* what a `done` that is held back waits for */
+};
+
+static struct completion completion_new(void) {
+    struct completion completion = {.may_go_on = true};
+    pthread_mutex_init(&completion.mutex, NULL);
+    pthread_cond_init(&completion.changed, NULL);
+    return completion;
+}
+
+static void done(daybook_call *call, void *context) {
+    struct completion *completion = context;
+    pthread_mutex_lock(&completion->mutex);
+    completion->code = daybook_call_status(call)->code;
+    completion->has_result = daybook_call_result(call) != NULL;
+    completion->could_wait = daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE);
+    completion->thread = pthread_self();
+    if (completion->free_it) daybook_call_free(call);
+    completion->count++;
+    pthread_cond_broadcast(&completion->changed);
+    while (!completion->may_go_on) {
+        pthread_cond_wait(&completion->changed, &completion->mutex);
+    }
+    pthread_mutex_unlock(&completion->mutex);
+}
+
+static void wait_done(struct completion *completion) {
+    pthread_mutex_lock(&completion->mutex);
+    while (completion->count == 0) {
+        pthread_cond_wait(&completion->changed, &completion->mutex);
+    }
+    pthread_mutex_unlock(&completion->mutex);
+}
+
+Test(call, done_before_the_end_runs_on_a_thread_of_the_client) {
+    struct completion completion = completion_new();
+    daybook_call *call = start_held(1);
+    daybook_call_on_done(call, done, &completion);
+    cr_assert_eq(completion.count, 0);
+    daybook_call_cancel(call);
+    wait_end(call);
+    cr_assert_eq(completion.count, 1, "a waiter is released after `done`");
+    cr_assert_eq(completion.code, DAYBOOK_CANCELLED);
+    cr_assert(completion.could_wait);
+    cr_assert_not(pthread_equal(completion.thread, pthread_self()));
+    daybook_call_free(call);
+    cr_assert_eq(completion.count, 1);
+}
+
+Test(call, done_after_the_end_runs_at_once) {
+    struct completion completion = completion_new();
+    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
+    wait_end(call);
+    daybook_call_on_done(call, done, &completion);
+    cr_assert_eq(completion.count, 1);
+    cr_assert_eq(completion.code, DAYBOOK_OK);
+    cr_assert(completion.has_result);
+    cr_assert(pthread_equal(completion.thread, pthread_self()));
+    daybook_call_free(call);
+}
+
+Test(call, done_may_free_its_call) {
+    struct completion running = completion_new();
+    running.free_it = true;
+    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
+    daybook_call_on_done(call, done, &running);
+    wait_done(&running);
+    cr_assert_eq(running.code, DAYBOOK_OK);
+
+    struct completion ended = completion_new();
+    ended.free_it = true;
+    call = start(&(struct echo_script){.count = 1}, NULL);
+    wait_end(call);
+    daybook_call_on_done(call, done, &ended);
+    cr_assert_eq(ended.count, 1);
+}
+
+/* Freeing at any moment of a call's life: no `done` runs after the free. */
+Test(call, free_while_running_keeps_done_away) {
+    for (uint32_t i = 1; i <= 200; i++) {
+        struct completion completion = completion_new();
+        daybook_call *call = start(&(struct echo_script){.count = 1, .hold = i % 2 == 0}, NULL);
+        daybook_call_on_done(call, done, &completion);
+        bool ended = i % 4 < 2 && daybook_call_wait(call, i % 5);
+        if (i % 3 == 0 && !ended) daybook_call_cancel(call);
+        daybook_call_free(call);
+        uint32_t count = completion.count;
+        cr_assert_leq(count, 1);
+        pthread_mutex_destroy(&completion.mutex);
+        pthread_cond_destroy(&completion.changed);
+        memset(&completion, 0xee, sizeof completion);
+    }
+}
+
+static void *let_go_on(void *argument) {
+    struct completion *completion = argument;
+    wait_done(completion);
+    pthread_mutex_lock(&completion->mutex);
+    completion->may_go_on = true;
+    pthread_cond_broadcast(&completion->changed);
+    pthread_mutex_unlock(&completion->mutex);
+    return NULL;
+}
+
+Test(call, free_waits_for_a_done_that_runs) {
+    struct completion completion = completion_new();
+    completion.may_go_on = false;
+    daybook_call *call = start_held(1);
+    daybook_call_on_done(call, done, &completion);
+    daybook_call_cancel(call);
+    wait_done(&completion);
+    pthread_t helper;
+    cr_assert_eq(pthread_create(&helper, NULL, let_go_on, &completion), 0);
+    daybook_call_free(call);
+    cr_assert(completion.may_go_on, "free returned while `done` was held back");
+    pthread_join(helper, NULL);
+}
+
+struct chain {
+    struct completion completion;
+    const void *request;
+    uint32_t left;
+};
+
+static void chain_on(daybook_call *call, void *context) {
+    struct chain *chain = context;
+    bool ok = daybook_call_status(call)->code == DAYBOOK_OK;
+    daybook_call_free(call);
+    if (ok && --chain->left > 0) {
+        daybook_call_on_done(daybook_call_start(fixture.client, &ECHO_CALL, chain->request, NULL), chain_on, chain);
+        return;
+    }
+    pthread_mutex_lock(&chain->completion.mutex);
+    chain->completion.count = 1;
+    pthread_cond_broadcast(&chain->completion.changed);
+    pthread_mutex_unlock(&chain->completion.mutex);
+}
+
+Test(call, done_may_start_the_next_call) {
+    struct chain chain = {.completion = completion_new(),
+                          .request = echo_request(&fixture, &(struct echo_script){.count = 1}),
+                          .left = 100};
+    daybook_call_on_done(daybook_call_start(fixture.client, &ECHO_CALL, chain.request, NULL), chain_on, &chain);
+    wait_done(&chain.completion);
+    cr_assert_eq(chain.left, 0);
+}

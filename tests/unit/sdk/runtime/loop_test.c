@@ -1,0 +1,118 @@
+/* Completions run on the loop's own thread, in order, with the program's signals kept away. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "sdk/runtime/loop.h"
+
+#define OPERATIONS 100
+
+/* A call on a channel that leads nowhere: an empty batch on it completes at once. */
+struct nowhere {
+    struct loop loop;
+    grpc_channel *channel;
+    grpc_call *call;
+};
+
+static void nowhere_open(struct nowhere *nowhere) {
+    daybook__core_ref();
+    daybook_status status;
+    cr_assert(daybook__loop_open(&nowhere->loop, "a-loop", &status), "%s", status.message);
+    nowhere->channel = grpc_lame_client_channel_create("nowhere", GRPC_STATUS_UNAVAILABLE, "nowhere");
+    nowhere->call = grpc_channel_create_call(nowhere->channel, NULL, GRPC_PROPAGATE_DEFAULTS, nowhere->loop.queue,
+                                             grpc_slice_from_static_string("/a/b"), NULL,
+                                             gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+}
+
+static void nowhere_start(struct nowhere *nowhere, struct loop_operation *operation) {
+    cr_assert_eq(grpc_call_start_batch(nowhere->call, NULL, 0, operation, NULL), GRPC_CALL_OK);
+}
+
+static void nowhere_close(struct nowhere *nowhere) {
+    daybook__loop_close(&nowhere->loop);
+    grpc_call_unref(nowhere->call);
+    grpc_channel_destroy(nowhere->channel);
+    daybook__core_unref();
+}
+
+struct observed {
+    struct loop_operation operation;
+    bool ok;
+    bool inside;
+    pthread_t thread;
+    char thread_name[16];
+    sigset_t blocked;
+    uint32_t number; /* the how many-th completion it was */
+    uint32_t *numbers;
+};
+
+static void observe(struct loop_operation *operation, bool ok) {
+    struct observed *observed = (struct observed *)operation;
+    observed->ok = ok;
+    observed->inside = daybook__loop_is_inside();
+    observed->thread = pthread_self();
+    pthread_getname_np(pthread_self(), observed->thread_name, sizeof observed->thread_name);
+    pthread_sigmask(SIG_SETMASK, NULL, &observed->blocked);
+    observed->number = ++*observed->numbers;
+}
+
+Test(loop, completions_run_on_its_named_thread) {
+    struct nowhere nowhere;
+    nowhere_open(&nowhere);
+    uint32_t numbers = 0;
+    struct observed observed = {.operation.complete = observe, .numbers = &numbers};
+    nowhere_start(&nowhere, &observed.operation);
+    nowhere_close(&nowhere);
+    cr_assert_eq(numbers, 1);
+    cr_assert(observed.ok);
+    cr_assert(observed.inside);
+    cr_assert_not(pthread_equal(observed.thread, pthread_self()));
+    cr_assert_str_eq(observed.thread_name, "a-loop");
+    cr_assert_not(daybook__loop_is_inside());
+}
+
+Test(loop, signals_are_left_to_the_program) {
+    struct nowhere nowhere;
+    nowhere_open(&nowhere);
+    uint32_t numbers = 0;
+    struct observed observed = {.operation.complete = observe, .numbers = &numbers};
+    nowhere_start(&nowhere, &observed.operation);
+    nowhere_close(&nowhere);
+    static const int for_the_program[] = {SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGUSR1, SIGCHLD, SIGPIPE};
+    for (size_t i = 0; i < sizeof for_the_program / sizeof for_the_program[0]; i++) {
+        cr_assert_eq(sigismember(&observed.blocked, for_the_program[i]), 1, "signal %d", for_the_program[i]);
+    }
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        cr_assert_eq(sigismember(&observed.blocked, faults[i]), 0, "signal %d", faults[i]);
+    }
+    sigset_t own;
+    pthread_sigmask(SIG_SETMASK, NULL, &own);
+    cr_assert_eq(sigismember(&own, SIGTERM), 0, "the opener's mask is as before");
+}
+
+Test(loop, close_runs_everything_that_was_started_in_order) {
+    struct nowhere nowhere;
+    nowhere_open(&nowhere);
+    uint32_t numbers = 0;
+    struct observed observed[OPERATIONS];
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        observed[i] = (struct observed){.operation.complete = observe, .numbers = &numbers};
+        nowhere_start(&nowhere, &observed[i].operation);
+    }
+    nowhere_close(&nowhere);
+    cr_assert_eq(numbers, OPERATIONS);
+    for (uint32_t i = 0; i < OPERATIONS; i++) {
+        cr_assert_eq(observed[i].number, i + 1);
+    }
+}
+
+Test(loop, core_is_counted) {
+    cr_assert_not(grpc_is_initialized());
+    daybook__core_ref();
+    daybook__core_ref();
+    daybook__core_unref();
+    cr_assert(grpc_is_initialized());
+    daybook__core_unref();
+}
