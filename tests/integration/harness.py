@@ -1,0 +1,174 @@
+"""Starts the real daemon for a test and speaks to it with Python stubs generated from our protos.
+
+Binaries, protos and tools are found from where Bazel puts them: RUNFILES/daybook/... and DAYBOOK_TOOLS.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("TEST_SRCDIR", ".")) / "daybook" if "TEST_SRCDIR" in os.environ else pathlib.Path(".")
+TOOLS = pathlib.Path(os.environ["DAYBOOK_TOOLS"])
+DAYBOOKD = ROOT / "service" / "daybookd"
+DAYBOOK = ROOT / "sdk" / "cli" / "daybook"
+GRPCURL = TOOLS / "bin" / "grpcurl"
+# Long enough for a machine that does many other things; a test that waits so long has failed.
+PATIENCE_SECONDS = 60
+
+
+def _generate_stubs():
+    from grpc_tools import protoc
+    import grpc_tools
+
+    out = tempfile.mkdtemp(prefix="daybook-stubs-")
+    protos = ROOT / "protos"
+    names = ["daybook/v1/admin.proto", "daybook/v1/event.proto", "daybook/v1/event_store.proto"]
+    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
+    code = protoc.main(["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}"]
+                       + names)
+    if code != 0:
+        raise RuntimeError("the protos do not compile for Python")
+    sys.path.insert(0, out)
+    return out
+
+
+_generate_stubs()
+import grpc  # noqa: E402
+from daybook.v1 import event_pb2, event_store_pb2, event_store_pb2_grpc  # noqa: E402
+from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+
+
+def wait_until(condition, what):
+    """Returns the condition's first true value; fails after PATIENCE_SECONDS."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+class Daemon:
+    """A daybookd of the test's own, on a free port."""
+
+    def __init__(self, data, *flags, port=0):
+        self.data = data
+        self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="daybookd-", suffix=".log", delete=False)
+        self.process = subprocess.Popen(
+            [DAYBOOKD, "--data", data, "--listen", f"127.0.0.1:{port}", *flags],
+            stdin=subprocess.DEVNULL, stderr=self.log)
+        self.port = int(wait_until(self._port_found, "the daemon's port"))
+        self.address = f"127.0.0.1:{self.port}"
+
+    def _port_found(self):
+        text = self.log_text()
+        found = re.search(r"serving port=(\d+)", text)
+        if found:
+            return found.group(1)
+        if self.process.poll() is not None:
+            raise AssertionError(f"daybookd ended with {self.process.returncode}: {text}")
+        return None
+
+    def log_text(self):
+        with open(self.log.name, encoding="utf-8") as file:
+            return file.read()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE_SECONDS)
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+class DaemonTest(unittest.TestCase):
+    """A test with a daemon on an empty directory, a channel and a stub."""
+
+    FLAGS = ()
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="daybook-test-")
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.data = os.path.join(self.directory, "data")
+        self.daemon = Daemon(self.data, *self.FLAGS)
+        self.addCleanup(self._stop_daemon)
+        self.connect()
+
+    def _stop_daemon(self):
+        self.channel.close()
+        if self.daemon.process.poll() is None:
+            self.daemon.kill()
+        os.unlink(self.daemon.log.name)
+
+    def connect(self):
+        options = [("grpc.max_receive_message_length", -1), ("grpc.initial_reconnect_backoff_ms", 100)]
+        self.channel = grpc.insecure_channel(self.daemon.address, options=options)
+        self.store = event_store_pb2_grpc.EventStoreStub(self.channel)
+
+    def restart(self, kill=False):
+        self.channel.close()
+        if kill:
+            self.daemon.kill()
+        else:
+            self.assertEqual(0, self.daemon.stop())
+        os.unlink(self.daemon.log.name)
+        self.daemon = Daemon(self.data, *self.FLAGS)
+        self.connect()
+
+    def append(self, stream, *types, **expectation):
+        events = [event_pb2.Event(type=name, text=json.dumps({"n": index})) for index, name in enumerate(types)]
+        write = event_store_pb2.Write(stream=stream, events=events, **expectation)
+        return self.store.Append(event_store_pb2.AppendRequest(writes=[write]), timeout=PATIENCE_SECONDS)
+
+    def read(self, **fields):
+        """All events of a read, as (position, stream, revision, type)."""
+        events = []
+        for response in self.store.Read(event_store_pb2.ReadRequest(**fields), timeout=PATIENCE_SECONDS):
+            events += response.events
+        return [(event.position, event.stream, event.revision, event.event.type) for event in events]
+
+    def head(self):
+        return self.store.Head(event_store_pb2.HeadRequest(), timeout=PATIENCE_SECONDS).head
+
+    def assert_refused(self, code, reason, call):
+        """Runs a call that must fail, and returns (error, {detail type: message})."""
+        with self.assertRaises(grpc.RpcError) as caught:
+            result = call()
+            if hasattr(result, "__iter__"):
+                list(result)
+        error = caught.exception
+        self.assertEqual(code, error.code(), error.details())
+        details = {}
+        for key, value in error.trailing_metadata() or ():
+            if key == "grpc-status-details-bin":
+                for detail in status_pb2.Status.FromString(value).details:
+                    details[detail.type_url.split("/")[-1]] = detail.value
+        if reason is not None:
+            info = error_details_pb2.ErrorInfo.FromString(details["google.rpc.ErrorInfo"])
+            self.assertEqual((reason, "daybook"), (info.reason, info.domain))
+        return error, details
+
+    def violations(self, details):
+        bad = error_details_pb2.BadRequest.FromString(details["google.rpc.BadRequest"])
+        return {violation.field: violation.description for violation in bad.field_violations}
+
+
+def run(command, **options):
+    return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_SECONDS, check=False, **options)
+
+
+def main():
+    unittest.main(verbosity=2)
