@@ -4,11 +4,11 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sdk/runtime/health.h"
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
+#include "sdk/runtime/wait.h"
 
 static void complete_shutdown(struct loop_operation *operation, bool ok) {
     assert(ok);
@@ -28,15 +28,6 @@ void daybook__server_queue_has_become_idle(struct daybook_server *server) {
 }
 
 /* --- Open --------------------------------------------------------------------------------------------------------- */
-
-static void init_waiting(struct daybook_server *server) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&server->mutex, NULL);
-}
 
 /* Frees what `open` has made; the core must be down, if there is one. */
 static void free_server(struct daybook_server *server) {
@@ -78,7 +69,8 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
         return NULL;
     }
     daybook__core_ref();
-    init_waiting(server);
+    daybook__condition_init(&server->changed);
+    pthread_mutex_init(&server->mutex, NULL);
     server->shutdown.complete = complete_shutdown;
     server->without_reflection = resolved.without_reflection != 0;
     server->core = daybook__server_core_create(&resolved);
@@ -173,25 +165,11 @@ static bool is_down(const struct daybook_server *server) {
     return server->core_is_down && (!atomic_load(&server->started) || server->queues_idle == server->queues_count);
 }
 
-static struct timespec after_ms(uint32_t ms) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_sec += ms / 1000;
-    time.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (time.tv_nsec >= 1000000000) {
-        time.tv_sec++;
-        time.tv_nsec -= 1000000000;
-    }
-    return time;
-}
-
 /* False: calls are still open, or clients still connected, after `grace_ms`. */
 static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
-    struct timespec deadline = after_ms(grace_ms);
+    struct wait_deadline deadline = daybook__wait_deadline(grace_ms);
     pthread_mutex_lock(&server->mutex);
-    int error = 0;
-    while (!is_down(server) && error == 0) {
-        error = pthread_cond_timedwait(&server->changed, &server->mutex, &deadline);
+    while (!is_down(server) && daybook__condition_wait(&server->changed, &server->mutex, &deadline)) {
     }
     bool down = is_down(server);
     pthread_mutex_unlock(&server->mutex);
@@ -212,9 +190,8 @@ void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
 daybook_server *daybook_server_close(daybook_server *server) {
     if (server == NULL) return NULL;
     if (!server->draining) daybook_server_drain(server, 0);
-    pthread_mutex_lock(&server->mutex);
-    while (!is_down(server)) pthread_cond_wait(&server->changed, &server->mutex);
-    pthread_mutex_unlock(&server->mutex);
+    bool is_down_now = wait_until_down(server, DAYBOOK_TIMEOUT_NONE);
+    assert(is_down_now);
     free_server(server);
     return NULL;
 }

@@ -90,9 +90,9 @@ void daybook__server_queue_give_slot(struct server_queue *queue, void *memory) {
     queue->slots_count++;
 }
 
-/* Only the queue's thread writes its counts, so that a plain store after a load loses nothing. */
+/* Only the queue's thread writes its counts, so that a store after a load loses nothing. Who reads an end reads its start. */
 static void increment(_Atomic uint64_t *count) {
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_release);
 }
 
 void daybook__server_queue_count_start(struct server_queue *queue) {

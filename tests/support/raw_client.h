@@ -54,7 +54,7 @@ void raw_call_receive_headers(struct raw_call *call);
 
 void raw_call_cancel(struct raw_call *call);
 
-/* Waits for the end of the call. */
+/* Waits for the end of the call, which core tells only when every message has been received. */
 struct raw_status raw_call_finish(struct raw_call *call);
 
 /* Cancels a call that has not ended. */
