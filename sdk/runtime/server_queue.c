@@ -80,7 +80,7 @@ void *daybook__server_queue_take_slot(struct server_queue *queue) {
 }
 
 void daybook__server_queue_give_slot(struct server_queue *queue, void *memory) {
-    if (queue->slots_count >= DAYBOOK__SLOTS_POOLED_MAX) {
+    if (queue->slots_count == DAYBOOK__SLOTS_POOLED_MAX) {
         free(memory);
         return;
     }
