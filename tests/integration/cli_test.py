@@ -1,0 +1,85 @@
+"""The `daybook` command: what it prints, what it answers, how it goes on after a restart."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import harness
+
+
+class CommandTest(harness.DaemonTest):
+    def daybook(self, *arguments, code=0, stdin=None):
+        result = subprocess.run([str(harness.DAYBOOK), *arguments, "--server", self.daemon.address], input=stdin,
+                                capture_output=True, text=True, timeout=harness.PATIENCE_SECONDS, check=False)
+        self.assertEqual(code, result.returncode, result.stdout + result.stderr)
+        return result.stdout if code == 0 else result.stderr
+
+    def test_append_read_head_status(self):
+        self.assertEqual("position 1, order-1@1\n", self.daybook("append", "order-1", "OrderPlaced", '{"total":42}'))
+        self.daybook("append", "order-1", "Note", "any words", "--text", "--tag", "a", "--tag", "b")
+        self.daybook("append", "order-2", "OrderPlaced")
+        self.assertEqual("3\n", self.daybook("head"))
+        lines = self.daybook("read").splitlines()
+        self.assertEqual(3, len(lines))
+        self.assertIn('order-1@1', lines[0])
+        self.assertIn('OrderPlaced  {"total":42}', lines[0])
+        events = [json.loads(line) for line in self.daybook("read", "order-1", "--backward", "--json").splitlines()]
+        self.assertEqual([(2, "any words", ["a", "b"]), (1, '{"total":42}', [])],
+                         [(event["revision"], event["text"], event["tags"]) for event in events])
+        self.assertEqual(1, len(self.daybook("read", "--from", "2", "--limit", "1").splitlines()))
+        status = json.loads(self.daybook("status", "--json"))
+        self.assertEqual(("SERVING", 3), (status["health"], status["head"]))
+
+    def test_lines_of_standard_input(self):
+        lines = "".join(json.dumps({"n": n}) + "\n" for n in range(1234)) + "\n"
+        self.assertEqual("1234 events appended to s\n", self.daybook("append", "s", "T", "-", stdin=lines))
+        events = [json.loads(json.loads(line)["text"])["n"] for line in self.daybook("read", "s", "--json").splitlines()]
+        self.assertEqual(list(range(1234)), events)
+        message = self.daybook("append", "s", "T", "-", stdin='{"n":1}\n{oops\n', code=65)
+        self.assertIn("line 2", message)
+
+    def test_mistakes(self):
+        self.assertIn("STREAM_NOT_FOUND", self.daybook("read", "nobody", code=1))
+        self.assertIn("JSON", self.daybook("append", "s", "T", "{oops", code=65))
+        self.assertIn("a stream and a type", self.daybook("append", "s", code=64))
+        self.assertIn("number", self.daybook("read", "--limit", "many", code=64))
+        self.assertIn("no command", self.daybook("dance", code=64))
+        result = harness.run([harness.DAYBOOK, "head", "--server", "127.0.0.1:1", "--timeout-ms", "2000"])
+        self.assertEqual(69, result.returncode)
+        self.assertIn("cannot reach 127.0.0.1:1", result.stderr)
+        self.assertEqual(74, subprocess.run([str(harness.DAYBOOK), "head", "--server", self.daemon.address],
+                                            stdout=open("/dev/full", "w"), check=False).returncode)
+
+    def test_help_tells_the_exit_codes(self):
+        self.assertIn("Exit codes", harness.run([harness.DAYBOOK, "--help"]).stdout)
+        for command in ("append", "read", "tail", "head", "status"):
+            shown = harness.run([harness.DAYBOOK, command, "--help"]).stdout
+            self.assertIn(f"daybook {command}", shown)
+            self.assertIn("--server", shown)
+
+    def test_tail_goes_on_after_a_restart(self):
+        output = pathlib.Path(self.directory, "tail")
+        with open(output, "w") as out:
+            tail = subprocess.Popen([str(harness.DAYBOOK), "tail", "--beginning", "--json", "--server",
+                                     self.daemon.address], stdout=out, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: tail.poll() is None and tail.kill())
+        positions = lambda: [json.loads(line)["position"] for line in output.read_text().splitlines()]
+        self.append("s", "A", "B")
+        harness.wait_until(lambda: positions() == [1, 2], "two events")
+        port = self.daemon.port
+        self.channel.close()
+        self.daemon.kill()
+        os.unlink(self.daemon.log.name)
+        self.daemon = harness.Daemon(self.data, port=port)
+        self.connect()
+        self.append("s", "C")
+        harness.wait_until(lambda: len(positions()) >= 3, "the third event")
+        self.assertEqual([1, 2, 3], positions())
+        tail.send_signal(signal.SIGINT)
+        self.assertEqual(0, tail.wait(harness.PATIENCE_SECONDS))
+
+
+if __name__ == "__main__":
+    harness.main()
