@@ -123,3 +123,9 @@ result record_read(struct bytes encoded, struct record *ret_record) {
     *ret_record = record;
     return RESULT_OK;
 }
+
+uint64_t record_position(struct bytes encoded) {
+    uint64_t position = 0;
+    const uint8_t *after = number_read(encoded.data, encoded.data + encoded.size, TAG_POSITION, &position);
+    return after == NULL ? 0 : position;
+}

@@ -39,6 +39,9 @@ uint8_t *record_write(const struct record *record, uint8_t *out);
 /* Takes a record apart without a copy. FAILURE_CORRUPT when the bytes are no record. */
 MUST_USE result record_read(struct bytes encoded, struct record *ret_record);
 
+/* The position alone, which the bytes begin with; 0 when they do not begin like a record. */
+uint64_t record_position(struct bytes encoded);
+
 /* What filters and indexes need of an encoded event, found by one shallow pass. */
 struct event_fields {
     struct bytes id; /* 36 characters */

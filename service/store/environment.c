@@ -13,8 +13,8 @@
 #include "service/base/logging.h"
 #include "service/store/environment.h"
 
-/* LMDB 0.9's meta page: a page header of 16 bytes, then MDB_meta. The two metas are the file's first two pages; a commit
- * writes the older one. Offsets count from the start of the page; numbers are native. */
+/* LMDB 0.9's meta page: a page header of 16 bytes, then MDB_meta. The two metas are the file's first two pages; a
+ * commit writes the older one. Offsets count from the start of the page; numbers are native. */
 enum {
     META_FLAGS_OFFSET = 10, /* 2 bytes of the page header */
     META_MAGIC_OFFSET = 16,
@@ -128,8 +128,8 @@ static result space_check(const char *directory, uint64_t reserve_bytes, struct 
     return failure_result(FAILURE_STORAGE_FULL);
 }
 
-/* LMDB opens its files without O_CLOEXEC and does not show all its descriptors: every descriptor of this process that is
- * on data.mdb or lock.mdb is marked. */
+/* LMDB opens its files without O_CLOEXEC and does not show all its descriptors: every descriptor of this process that
+ * is on data.mdb or lock.mdb is marked. */
 static void descriptors_close_on_exec(const struct environment *environment, const char *directory) {
     char lock_file[4096];
     struct stat data_status;
@@ -169,9 +169,14 @@ static int handle_open(const struct environment_options *options, uint64_t map_b
     return MDB_SUCCESS;
 }
 
+/* The second is what a file system says whose files cannot be as long as the map. */
+static bool is_too_large(int code) {
+    return code == ENOMEM || code == EOVERFLOW;
+}
+
 static result open_failure(const struct environment_options *options, int code, uint64_t map_bytes,
                            struct problem *ret_problem) {
-    if (code == ENOMEM) {
+    if (is_too_large(code)) {
         problem_set(ret_problem, "cannot map %" PRIu64 " MiB of address space for %s: raise the limit (ulimit -v)",
                     map_bytes >> 20, options->directory);
         return failure_result(FAILURE_MEMORY);
@@ -214,7 +219,7 @@ result environment_open(const struct environment_options *options, struct enviro
     }
     uint64_t map_bytes = options->map_bytes;
     int code = handle_open(options, map_bytes, &environment.handle);
-    while (code == ENOMEM && options->map_may_shrink && map_bytes / 2 >= ENVIRONMENT_MAP_BYTES_MIN) {
+    while (is_too_large(code) && options->map_may_shrink && map_bytes / 2 >= ENVIRONMENT_MAP_BYTES_MIN) {
         map_bytes /= 2;
         log_warn("address space is short, mapping less", "file", environment.file, "map_bytes", log_number(map_bytes));
         code = handle_open(options, map_bytes, &environment.handle);

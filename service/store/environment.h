@@ -5,8 +5,8 @@
  * - The file is grown ahead of each commit (environment_reserve), block by block, so that a full disk is found before
  *   anything is written (LMDB reports a short write as EIO, like a broken disk), and so that the file is never shorter
  *   than the last page that a meta page names: LMDB itself does not write pages it allocated and freed again.
- * - The slack: the file always goes on for ENVIRONMENT_SLACK_BYTES after its last page in use, so that a damaged length of
- *   a value, smaller than it, names bytes that are there.
+ * - The slack: the file goes on for ENVIRONMENT_SLACK_BYTES after its last page in use, so that a damaged length of a
+ *   value, smaller than it, names bytes that are there.
  * - The reserve: growth stops while the file system has less than this left, so that others (the index keeps a
  *   smaller one, logs, repairs) still have room when appends are refused.
  * - Descriptors are closed on exec.
@@ -29,8 +29,8 @@
 #define ENVIRONMENT_RESERVE_BYTES MIB(64)
 /* The file grows by at least this much, so that growing (and measuring the free space) is rare. */
 #define ENVIRONMENT_GROWTH_BYTES MIB(16)
-/* Longer than the largest value (EVENT_BYTES_MAX_CEILING and its frame) and than what a commit writes besides its values:
- * branches, tables, free lists. */
+/* More than the largest value (EVENT_BYTES_MAX_CEILING and its frame) and than what a commit writes besides its values
+ * (branches, tables, free lists). */
 #define ENVIRONMENT_SLACK_BYTES MIB(9)
 /* The default map is halved down to this when the machine refuses the address space. */
 #define ENVIRONMENT_MAP_BYTES_MIN GIB(64)
@@ -56,21 +56,21 @@ struct environment_options {
 };
 
 /* Opens or makes the environment. Failures, each with a one-line problem: FAILURE_CORRUPT (the file is shorter than its
- * pages, or no LMDB file), FAILURE_FORMAT (another version of LMDB), FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL (a
- * new one would not fit; an existing one opens on a full disk), FAILURE_MEMORY (no address space), FAILURE_STORAGE. */
+ * pages, or no LMDB file), FAILURE_FORMAT (another version of LMDB), FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL
+ * (a new one would not fit; an existing one opens on a full disk), FAILURE_MEMORY (address space), FAILURE_STORAGE. */
 MUST_USE result environment_open(const struct environment_options *options, struct environment *ret_environment,
                                  struct problem *ret_problem);
 
 /* Every transaction and cursor must have ended. A zeroed environment is allowed. */
 void environment_close(struct environment *environment);
 
-/* Before a commit that wrote keys and values of about `bytes_written`: makes the file long enough, with blocks on disk where
- * the file system can promise them. FAILURE_STORAGE_FULL: nothing was written and the caller aborts; a later call looks
- * again. */
+/* Before a commit that wrote keys and values of about `bytes_written`: makes the file long enough, with blocks on disk
+ * where the file system can promise them. FAILURE_STORAGE_FULL: nothing was written and the caller aborts; a later call
+ * looks again. */
 MUST_USE result environment_reserve(struct environment *environment, uint64_t bytes_written);
 
-/* Commits, after environment_reserve; the transaction is over in each case. FAILURE_STORAGE_FULL: nothing of it is on disk
- * and the environment goes on. FAILURE_STORAGE: whether it is on disk is unknown, and the process must stop. */
+/* Commits, after environment_reserve; the transaction is over in each case. FAILURE_STORAGE_FULL: nothing of it is on
+ * disk and the environment goes on. FAILURE_STORAGE: whether it is on disk is unknown, and the process must stop. */
 MUST_USE result environment_commit(struct environment *environment, MDB_txn *transaction, uint64_t bytes_written);
 
 /* What a code of LMDB means outside of a commit; `action` is for the log line of an error nobody expects. */

@@ -10,8 +10,8 @@
 #include "service/base/logging.h"
 #include "service/store/environment.h"
 
-/* Pages a commit may take for a byte of its keys and values: a value just over half a page takes a whole one, and splits
- * leave room. Measured worst: 2.1 for values of 2,040 bytes. */
+/* Pages a commit may take, in bytes, for a byte of its keys and values: a value just over half a page takes a whole
+ * one, and splits leave room. */
 #define PAGE_BYTES_PER_BYTE_WRITTEN 3
 
 uint64_t environment_free_bytes(int descriptor) {
@@ -88,8 +88,9 @@ static bool environment_is_broken(const struct environment *environment) {
     return code == MDB_PANIC;
 }
 
-/* LMDB reports a short write as EIO. It was a full disk when there is no space now and the meta page, which decides what
- * the file holds, was not being written: then the pages of the failed commit are free pages, whatever became of them. */
+/* LMDB reports a short write as EIO. It was a full disk when there is no space now and the meta page, which decides
+ * what the file holds, was not being written: then the pages of the failed commit are free pages, whatever became of
+ * them. */
 static result commit_failure(struct environment *environment, int code, uint64_t bytes_written) {
     if (code == MDB_MAP_FULL) {
         return space_short(environment, environment->map_bytes - environment_used_bytes(environment), bytes_written);

@@ -6,7 +6,8 @@
  *   DIR/index/          LMDB: the index, derived from the log; see index.h
  *
  * Table `events`: key = position (8 bytes, native, MDB_INTEGERKEY); value = record, then its CRC32C (record.h).
- * Tables `streams`, `checkpoints`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1).
+ * Tables `streams`, `checkpoints`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1) and
+ * "store_id" (the 36 characters of FORMAT, so that files of two stores are not mixed up).
  *
  * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE nothing
  * may be acknowledged any more and the process must end: LMDB's next commit might succeed on a broken file.

@@ -62,8 +62,16 @@ Test(record, round_trips_at_the_edges) {
             const struct bytes encoded = event_record_encode(&record, buffer, sizeof buffer);
             cr_assert_eq(record_read(encoded, &read).failure, FAILURE_NONE);
             assert_equal(&record, &read);
+            cr_assert_eq(record_position(encoded), record.position);
         }
     }
+}
+
+Test(record, position_of_what_is_no_record_is_zero) {
+    cr_assert_eq(record_position(bytes_of(NULL, 0)), 0);
+    cr_assert_eq(record_position(bytes_of("\x08", 1)), 0);
+    cr_assert_eq(record_position(bytes_of("\x08\xff", 2)), 0);
+    cr_assert_eq(record_position(bytes_of("\x10\x01", 2)), 0);
 }
 
 Test(record, overhead_stays_in_its_limit) {

@@ -1,0 +1,129 @@
+/* reader.c: snapshots of the log and the records in them. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "service/base/checksum.h"
+#include "service/base/logging.h"
+#include "service/store/store_private.h"
+
+#define LINE_BYTES           64 /* of the processor's cache */
+#define PREFETCH_BYTES_AHEAD 512
+
+struct store_reader {
+    const struct store *store;
+    MDB_txn *transaction; /* reset between snapshots: it keeps its slot in the reader table */
+    MDB_cursor *cursor;
+    uint64_t cursor_position; /* where the cursor stands; 0: nowhere */
+    bool has_snapshot;
+};
+
+result store_reader_open(struct store *store, struct store_reader **ret_reader) {
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) return failure_result(FAILURE_MEMORY);
+    reader->store = store;
+    int code = mdb_txn_begin(store->environment.handle, NULL, MDB_RDONLY, &reader->transaction);
+    if (code == MDB_SUCCESS) {
+        code = mdb_cursor_open(reader->transaction, store->tables.handles[TABLE_EVENTS], &reader->cursor);
+        if (code == MDB_SUCCESS) {
+            mdb_txn_reset(reader->transaction);
+        } else {
+            mdb_txn_abort(reader->transaction);
+        }
+    }
+    if (code != MDB_SUCCESS) {
+        free(reader);
+        return environment_result(code, "open a reader");
+    }
+    *ret_reader = reader;
+    return RESULT_OK;
+}
+
+struct store_reader *store_reader_close(struct store_reader *reader) {
+    if (reader == NULL) return NULL;
+    assert(!reader->has_snapshot);
+    mdb_cursor_close(reader->cursor);
+    mdb_txn_abort(reader->transaction);
+    free(reader);
+    return NULL;
+}
+
+result store_reader_begin(struct store_reader *reader, uint64_t *ret_position_last) {
+    assert(!reader->has_snapshot);
+    TRY(environment_result(mdb_txn_renew(reader->transaction), "take a snapshot"));
+    uint64_t position_last = 0;
+    result outcome = environment_result(mdb_cursor_renew(reader->transaction, reader->cursor), "take a snapshot");
+    if (!failed(outcome) && ret_position_last != NULL) outcome = log_position_last(reader->cursor, &position_last);
+    if (failed(outcome)) {
+        mdb_txn_reset(reader->transaction);
+        return outcome;
+    }
+    reader->has_snapshot = true;
+    reader->cursor_position = position_last;
+    if (ret_position_last != NULL) *ret_position_last = position_last;
+    return RESULT_OK;
+}
+
+void store_reader_end(struct store_reader *reader) {
+    assert(reader->has_snapshot);
+    mdb_txn_reset(reader->transaction);
+    reader->has_snapshot = false;
+}
+
+/* LMDB fills a page from its end, so that following records lie at descending addresses, then at the end of the next
+ * page: an order that processors do not foresee. This asks for the bytes a few records ahead, which makes a scan of small
+ * records three times as fast. An address that is not there does no harm. Inlined by force, because GCC takes a function
+ * that only prefetches for one without effect and drops the call. */
+static inline __attribute__((always_inline)) void ahead_prefetch(const MDB_val *value, uint64_t page_bytes) {
+    if (value->mv_size > page_bytes / 2) return; /* it has pages of its own, which are read in order */
+    const uintptr_t begin = (uintptr_t)value->mv_data;
+    const uintptr_t page = begin & ~(uintptr_t)(page_bytes - 1);
+    uintptr_t line = begin - PREFETCH_BYTES_AHEAD;
+    for (size_t size = 0; size < value->mv_size + LINE_BYTES; size += LINE_BYTES) {
+        line -= LINE_BYTES;
+        __builtin_prefetch((const void *)(line >= page ? line : line + 2 * page_bytes));
+    }
+}
+
+/* Brings the cursor to a position, by a step where one is enough. */
+static int cursor_move(struct store_reader *reader, uint64_t position, MDB_val *ret_value) {
+    MDB_cursor_op operation = MDB_SET;
+    if (reader->cursor_position != 0) {
+        if (position == reader->cursor_position + 1) operation = MDB_NEXT;
+        if (position == reader->cursor_position) operation = MDB_GET_CURRENT;
+        if (position == reader->cursor_position - 1) operation = MDB_PREV;
+    }
+    reader->cursor_position = 0;
+    uint64_t wanted = position;
+    MDB_val key = {.mv_size = sizeof wanted, .mv_data = &wanted};
+    const int code = mdb_cursor_get(reader->cursor, &key, ret_value, operation);
+    if (code != MDB_SUCCESS) return code;
+    uint64_t found = 0;
+    if (key.mv_size == sizeof found) memcpy(&found, key.mv_data, sizeof found);
+    if (found != position) return MDB_NOTFOUND; /* a step over a gap */
+    reader->cursor_position = position;
+    if (operation == MDB_NEXT) ahead_prefetch(ret_value, reader->store->environment.page_bytes);
+    return MDB_SUCCESS;
+}
+
+/* Whether a stored value is the record of this position, with its checksum. */
+static bool value_is_sound(const MDB_val *value, uint64_t position) {
+    if (value->mv_size <= RECORD_CHECKSUM_BYTES || value->mv_size > STORED_RECORD_BYTES_MAX) return false;
+    const struct bytes record = bytes_of(value->mv_data, value->mv_size - RECORD_CHECKSUM_BYTES);
+    return checksum_crc32c(record) == stored_checksum_read(record.data + record.size) &&
+           record_position(record) == position;
+}
+
+result store_reader_get(struct store_reader *reader, uint64_t position, struct bytes *ret_record) {
+    assert(reader->has_snapshot && position > 0);
+    MDB_val value;
+    const int code = cursor_move(reader, position, &value);
+    if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
+    TRY(environment_result(code, "read an event"));
+    if (!value_is_sound(&value, position)) {
+        log_error("a stored event is damaged", "file", reader->store->environment.file, "position",
+                  log_number(position));
+        return failure_result(FAILURE_CORRUPT);
+    }
+    *ret_record = bytes_of(value.mv_data, value.mv_size - RECORD_CHECKSUM_BYTES);
+    return RESULT_OK;
+}

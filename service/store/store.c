@@ -1,0 +1,181 @@
+#include "service/store/store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "service/base/checksum.h"
+#include "service/base/logging.h"
+#include "service/store/store_private.h"
+
+/* What a record takes in `events` besides itself and its checksum: key, node header, pointer. */
+#define EVENT_OVERHEAD_BYTES 18
+
+static result store_read_failed(const struct store *store, result outcome, struct problem *ret_problem) {
+    problem_set(ret_problem, "%s/log cannot be read (%s); restore it from a backup", store->directory.path,
+                failure_name(outcome.failure));
+    return outcome;
+}
+
+/* Reads identity and last position within a transaction, whose commit keeps the table handles. */
+static result log_read(struct store *store, MDB_txn *transaction, char ret_store_id[UUID_TEXT_BYTES + 1],
+                       struct problem *ret_problem) {
+    const int code = tables_open(transaction, 0, &store->tables);
+    if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
+        problem_set(ret_problem, "%s/log is damaged (a table is missing); restore it from a backup",
+                    store->directory.path);
+        return failure_result(FAILURE_CORRUPT);
+    }
+    if (code != MDB_SUCCESS) return store_read_failed(store, environment_result(code, "open tables"), ret_problem);
+    TRY(log_identify(store, transaction, ret_store_id, ret_problem));
+
+    MDB_cursor *cursor = NULL;
+    result outcome =
+        environment_result(mdb_cursor_open(transaction, store->tables.handles[TABLE_EVENTS], &cursor), "open a cursor");
+    if (failed(outcome)) return store_read_failed(store, outcome, ret_problem);
+    outcome = log_position_last(cursor, &store->position_committed);
+    mdb_cursor_close(cursor);
+    store->position_last = store->position_committed;
+    return failed(outcome) ? store_read_failed(store, outcome, ret_problem) : RESULT_OK;
+}
+
+static result log_open(struct store *store, uint64_t map_bytes, char ret_store_id[UUID_TEXT_BYTES + 1],
+                       struct problem *ret_problem) {
+    char *path = NULL;
+    if (asprintf(&path, "%s/log", store->directory.path) < 0) return failure_result(FAILURE_MEMORY);
+    const struct environment_options options = {.directory = path,
+                                                .map_bytes = map_bytes,
+                                                .map_may_shrink = true,
+                                                .must_exist = true,
+                                                .tables_count_max = TABLES_COUNT};
+    result outcome = environment_open(&options, &store->environment, ret_problem);
+    free(path);
+    TRY(outcome);
+
+    MDB_txn *transaction = NULL;
+    outcome = environment_result(mdb_txn_begin(store->environment.handle, NULL, MDB_RDONLY, &transaction), "begin");
+    if (failed(outcome)) return store_read_failed(store, outcome, ret_problem);
+    outcome = log_read(store, transaction, ret_store_id, ret_problem);
+    if (failed(outcome)) {
+        mdb_txn_abort(transaction);
+        return outcome;
+    }
+    outcome = environment_result(mdb_txn_commit(transaction), "keep the tables");
+    return failed(outcome) ? store_read_failed(store, outcome, ret_problem) : RESULT_OK;
+}
+
+/* A directory without FORMAT: begins the store. A start that was interrupted between the log and FORMAT left a log
+ * without events, which is taken; a log with events has lost its FORMAT, and nobody but its owner knows why. */
+static result store_begin_anew(struct store *store, uint64_t map_bytes, struct problem *ret_problem) {
+    struct stat status;
+    char *path = NULL;
+    if (asprintf(&path, "%s/log", store->directory.path) < 0) return failure_result(FAILURE_MEMORY);
+    const bool has_log = stat(path, &status) == 0;
+    free(path);
+    if (!has_log) TRY(log_create(&store->directory, map_bytes, ret_problem));
+
+    char store_id[UUID_TEXT_BYTES + 1];
+    TRY(log_open(store, map_bytes, store_id, ret_problem));
+    if (store->position_last > 0) {
+        problem_set(ret_problem, "%s/log has events but %s/FORMAT is missing; restore it from a backup",
+                    store->directory.path, store->directory.path);
+        return failure_result(FAILURE_FORMAT);
+    }
+    TRY(directory_format_write(&store->directory, store_id, ret_problem));
+    log_info("store begun", "directory", store->directory.path, "store_id", store->directory.store_id);
+    return RESULT_OK;
+}
+
+static result open_steps(const struct store_options *options, struct store *store, struct problem *ret_problem) {
+    const uint64_t map_bytes = options->map_bytes != 0 ? options->map_bytes : LOG_MAP_BYTES_DEFAULT;
+    const struct directory_options directory_options = {
+        .path = options->directory, .remote_file_system_allowed = options->remote_file_system_allowed};
+    TRY(directory_open(&directory_options, &store->directory, ret_problem));
+    if (!store->directory.has_store) return store_begin_anew(store, map_bytes, ret_problem);
+    char store_id[UUID_TEXT_BYTES + 1];
+    return log_open(store, map_bytes, store_id, ret_problem);
+}
+
+result store_open(const struct store_options *options, struct store **ret_store, struct problem *ret_problem) {
+    problem_set(ret_problem, "out of memory while opening %s", options->directory);
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL) return failure_result(FAILURE_MEMORY);
+    const result outcome = open_steps(options, store, ret_problem);
+    if (failed(outcome)) {
+        store_close(store);
+        return outcome;
+    }
+    problem_set(ret_problem, "%s", "");
+    *ret_store = store;
+    return RESULT_OK;
+}
+
+struct store *store_close(struct store *store) {
+    if (store == NULL) return NULL;
+    assert(store->transaction == NULL);
+    environment_close(&store->environment);
+    directory_close(&store->directory);
+    free(store);
+    return NULL;
+}
+
+const char *store_id(const struct store *store) {
+    return store->directory.store_id;
+}
+
+const char *store_directory(const struct store *store) {
+    return store->directory.path;
+}
+
+result store_begin(struct store *store) {
+    assert(store->transaction == NULL);
+    TRY(environment_result(mdb_txn_begin(store->environment.handle, NULL, 0, &store->transaction), "begin"));
+    store->bytes_written = 0;
+    return RESULT_OK;
+}
+
+uint64_t store_position_last(const struct store *store) {
+    return store->position_last;
+}
+
+result store_append(struct store *store, uint64_t position, struct bytes record) {
+    assert(store->transaction != NULL);
+    assert(position == store->position_last + 1);
+    assert(record_position(record) == position);
+    assert(record.size + RECORD_CHECKSUM_BYTES <= STORED_RECORD_BYTES_MAX);
+    MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
+    MDB_val value = {.mv_size = record.size + RECORD_CHECKSUM_BYTES};
+    const int code =
+        mdb_put(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value, MDB_APPEND | MDB_RESERVE);
+    TRY(environment_result(code, "append"));
+    memcpy(value.mv_data, record.data, record.size);
+    stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
+    store->position_last = position;
+    store->bytes_written += value.mv_size + EVENT_OVERHEAD_BYTES;
+    return RESULT_OK;
+}
+
+result store_commit(struct store *store) {
+    assert(store->transaction != NULL);
+    MDB_txn *transaction = store->transaction;
+    store->transaction = NULL;
+    const result outcome = environment_commit(&store->environment, transaction, store->bytes_written);
+    if (failed(outcome)) {
+        store->position_last = store->position_committed;
+        return outcome;
+    }
+    store->position_committed = store->position_last;
+    return RESULT_OK;
+}
+
+void store_abort(struct store *store) {
+    assert(store->transaction != NULL);
+    mdb_txn_abort(store->transaction);
+    store->transaction = NULL;
+    store->position_last = store->position_committed;
+}
+
+uint64_t store_used_bytes(const struct store *store) {
+    return environment_used_bytes(&store->environment);
+}

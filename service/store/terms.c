@@ -1,0 +1,59 @@
+#include "service/store/terms.h"
+
+#include "service/base/logging.h"
+#include "service/store/store.h"
+
+/* Events of one snapshot: the index may make its caller wait, and an old snapshot keeps pages from being reused. */
+#define SNAPSHOT_EVENTS_COUNT_MAX 4096
+
+uint32_t terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX]) {
+    ret_entries[0] = (struct index_entry){
+        .term = term_of(TERM_STREAM, record->stream), .number = record->revision, .position = record->position};
+    return 1;
+}
+
+static result event_add(struct store_reader *reader, struct index *index, uint64_t position) {
+    struct bytes encoded;
+    struct record record;
+    struct index_entry entries[TERMS_COUNT_MAX];
+    const result found = store_reader_get(reader, position, &encoded);
+    /* The log has no gaps. */
+    if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
+    TRY(found);
+    TRY(record_read(encoded, &record));
+    const uint32_t count = terms_of_record(&record, entries);
+    return index_add(index, position, entries, count);
+}
+
+/* Adds what one snapshot has after `*position`, up to a limit. `ret_done`: it was the rest. */
+static result snapshot_add(struct store_reader *reader, struct index *index, uint64_t *position, bool *ret_done) {
+    uint64_t position_last = 0;
+    TRY(store_reader_begin(reader, &position_last));
+    result outcome = RESULT_OK;
+    uint64_t end = position_last;
+    if (end > *position + SNAPSHOT_EVENTS_COUNT_MAX) end = *position + SNAPSHOT_EVENTS_COUNT_MAX;
+    while (*position < end && !failed(outcome)) {
+        outcome = event_add(reader, index, *position + 1);
+        if (!failed(outcome)) (*position)++;
+    }
+    store_reader_end(reader);
+    if (!failed(outcome)) *ret_done = *position >= position_last;
+    return outcome;
+}
+
+result terms_catch_up(struct store *store, struct index *index) {
+    struct store_reader *reader = NULL;
+    uint64_t position = index_position(index);
+    bool done = false;
+    if (position > store_position_last(store)) {
+        log_error("the index knows events that the log does not have; remove the directory index and start again",
+                  "directory", store_directory(store), "index_position", log_number(position), "log_position",
+                  log_number(store_position_last(store)));
+        return failure_result(FAILURE_CORRUPT);
+    }
+    TRY(store_reader_open(store, &reader));
+    result outcome = RESULT_OK;
+    while (!done && !failed(outcome)) outcome = snapshot_add(reader, index, &position, &done);
+    store_reader_close(reader);
+    return outcome;
+}
