@@ -140,9 +140,7 @@ static void call_init(struct daybook_call *call, daybook_client *client, const d
         .data.recv_message.recv_message = &call->response,
     };
     operations[EXCHANGE_REQUEST_OPERATIONS + 1] = daybook__exchange_status_operation(&call->exchange);
-    grpc_call_error error =
-        grpc_call_start_batch(call->exchange.call, operations, EXCHANGE_REQUEST_OPERATIONS + 2, &call->operation, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(call->exchange.call, operations, EXCHANGE_REQUEST_OPERATIONS + 2, &call->operation);
 }
 
 daybook_call *daybook_call_start(daybook_client *client, const daybook_method *method, const void *request,

@@ -37,6 +37,33 @@ void daybook__core_unref(void) {
     grpc_shutdown();
 }
 
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+
+void daybook__loop_give(struct loop_operation *operation) {
+    __tsan_release(operation);
+}
+
+static void take(struct loop_operation *operation) {
+    __tsan_acquire(operation);
+}
+#else
+void daybook__loop_give(struct loop_operation *operation) {
+    (void)operation;
+}
+
+static void take(struct loop_operation *operation) {
+    (void)operation;
+}
+#endif
+
+void daybook__loop_start(grpc_call *call, const grpc_op *batch, size_t batch_count, struct loop_operation *operation) {
+    daybook__loop_give(operation);
+    grpc_call_error error = grpc_call_start_batch(call, batch, batch_count, operation, NULL);
+    assert(error == GRPC_CALL_OK);
+}
+
 static void *run(void *argument) {
     struct loop *loop = argument;
     current = loop;
@@ -45,6 +72,7 @@ static void *run(void *argument) {
         if (event.type == GRPC_QUEUE_SHUTDOWN) return NULL;
         assert(event.type == GRPC_OP_COMPLETE);
         struct loop_operation *operation = event.tag;
+        take(operation);
         operation->complete(operation, event.success != 0);
     }
 }

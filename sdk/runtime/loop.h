@@ -43,6 +43,15 @@ void daybook__loop_close(struct loop *loop);
  * may still use the queue of another. */
 void daybook__loops_close(struct loop *loops, uint32_t count);
 
+/* Starts a batch of operations of a call; `operation` completes when all of them have. A batch that gRPC does not take is
+ * a mistake of the runtime's own. */
+void daybook__loop_start(grpc_call *call, const grpc_op *batch, size_t batch_count, struct loop_operation *operation);
+
+/* Says that everything written so far is for the thread that completes the operation. gRPC makes it so, but out of the
+ * sight of a race detector; daybook__loop_start does it, and whoever gives gRPC an operation in another way calls it
+ * just before. */
+void daybook__loop_give(struct loop_operation *operation);
+
 /* Whether the calling thread is that of some loop: there, nothing may wait for a completion. */
 bool daybook__loop_is_inside(void);
 

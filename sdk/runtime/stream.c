@@ -99,9 +99,7 @@ static void receive(struct daybook_stream *stream) {
     stream->receiving = true;
     stream->operations_pending++;
     grpc_op operation = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->incoming};
-    grpc_call_error error =
-        grpc_call_start_batch(stream->exchange.call, &operation, 1, &stream->message_operation, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(stream->exchange.call, &operation, 1, &stream->message_operation);
 }
 
 static void start(struct daybook_stream *stream) {
@@ -111,9 +109,8 @@ static void start(struct daybook_stream *stream) {
     /* Locked, so that no completion finds the stream half started. */
     pthread_mutex_lock(&stream->mutex);
     stream->operations_pending++;
-    grpc_call_error error = grpc_call_start_batch(stream->exchange.call, operations, EXCHANGE_REQUEST_OPERATIONS + 1,
-                                                  &stream->exchange_operation, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(stream->exchange.call, operations, EXCHANGE_REQUEST_OPERATIONS + 1,
+                        &stream->exchange_operation);
     receive(stream);
     pthread_mutex_unlock(&stream->mutex);
 }

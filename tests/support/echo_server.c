@@ -79,8 +79,7 @@ static void request_next(struct echo_server *server);
 static void step(struct echo_call *call);
 
 static void start(struct echo_call *call, const grpc_op *operation, struct loop_operation *tag) {
-    grpc_call_error error = grpc_call_start_batch(call->call, operation, 1, tag, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(call->call, operation, 1, tag);
 }
 
 static void count(struct echo_server *server, uint32_t *counter) {
@@ -252,6 +251,7 @@ static void request_next(struct echo_server *server) {
         call_free(call);
         return;
     }
+    daybook__loop_give(&call->requested);
     grpc_call_error error = grpc_server_request_call(server->server, &call->call, &call->details, &call->metadata,
                                                      server->loop.queue, server->loop.queue, &call->requested);
     assert(error == GRPC_CALL_OK);
@@ -333,6 +333,7 @@ void echo_server_stop(struct echo_server *server) {
     server->stopping = true;
     pthread_mutex_unlock(&server->mutex);
     server->shutdown_operation.complete = on_shutdown;
+    daybook__loop_give(&server->shutdown_operation);
     grpc_server_shutdown_and_notify(server->server, server->loop.queue, &server->shutdown_operation);
     grpc_server_cancel_all_calls(server->server);
     pthread_mutex_lock(&server->mutex);

@@ -23,11 +23,16 @@ static void *response_new(const char *text, size_t payload_size, upb_Arena *aren
     return response;
 }
 
+/* upb's own comparison passes NULL to memcmp for empty strings. */
+static bool same(upb_StringView left, upb_StringView right) {
+    return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
+}
+
 static void assert_same(const void *message, const void *expected) {
     upb_StringView text = daybook_test_EchoResponse_text(message);
-    cr_assert(upb_StringView_IsEqual(text, daybook_test_EchoResponse_text(expected)));
+    cr_assert(same(text, daybook_test_EchoResponse_text(expected)));
     upb_StringView payload = daybook_test_EchoResponse_payload(message);
-    cr_assert(upb_StringView_IsEqual(payload, daybook_test_EchoResponse_payload(expected)));
+    cr_assert(same(payload, daybook_test_EchoResponse_payload(expected)));
     cr_assert_eq(daybook_test_EchoResponse_index(message), daybook_test_EchoResponse_index(expected));
 }
 
@@ -49,6 +54,7 @@ static grpc_byte_buffer *in_pieces(grpc_byte_buffer *whole, size_t piece) {
         cr_assert_lt(count, sizeof slices / sizeof slices[0]);
         slices[count++] = grpc_slice_from_copied_buffer((const char *)GRPC_SLICE_START_PTR(all) + offset, length);
     }
+    cr_assert_gt(count, 1);
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, count);
     for (size_t i = 0; i < count; i++) {
         grpc_slice_unref(slices[i]);
@@ -104,7 +110,7 @@ Test(codec, an_empty_message_is_no_bytes) {
 }
 
 Test(codec, a_message_in_pieces_is_joined) {
-    static const size_t pieces[] = {1, 3, 23, 24, 100, 1023};
+    static const size_t pieces[] = {1, 3, 23, 24, 100, 1000};
     upb_Arena *arena = upb_Arena_New();
     const void *sent = response_new("pieces", 1000, arena);
     grpc_byte_buffer *whole = NULL;
