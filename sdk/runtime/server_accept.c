@@ -46,6 +46,7 @@ static void arm(struct server_request *request) {
     const struct server_arming *arming = request->arming;
     grpc_completion_queue *queue = arming->queue->loop.queue;
     grpc_server *core = arming->queue->server->core;
+    daybook__loop_give(&request->arrived);
     grpc_call_error error =
         arming->method == NULL
             ? grpc_server_request_call(core, &request->call, &arming->details[request - arming->requests],

@@ -7,6 +7,7 @@
  * Supported: Test and TestSuite with init, fini, signal, exit_code and disabled. `bazel test --test_filter='suite/name*'`
  * chooses tests. Time limits are Bazel's. */
 #include <criterion/criterion.h>
+#include <criterion/logging.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,6 +78,15 @@ void criterion_skip_test(const char *format, ...) {
     va_end(arguments);
     fputc('\n', stderr);
     _exit(EXIT_SKIPPED);
+}
+
+void cr_log(enum criterion_severity severity, const char *format, ...) {
+    (void)severity;
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
 }
 
 /* --- Running ------------------------------------------------------------------------------------------------------ */
