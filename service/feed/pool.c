@@ -16,13 +16,13 @@
 #define NANOSECONDS_PER_MILLISECOND 1000000
 #define NANOSECONDS_PER_SECOND      1000000000
 
-void pool_queue(struct feed *feed, struct reading *reading) {
+void pool_queue(struct feed *feed, struct reading *reading, bool wake) {
     if (reading->queued || reading->running) return;
     reading->queued = true;
     reading->queue_next = NULL;
     *feed->queue_last_link = reading;
     feed->queue_last_link = &reading->queue_next;
-    pthread_cond_signal(&feed->work);
+    if (wake) pthread_cond_signal(&feed->work);
 }
 
 static struct reading *queue_take(struct feed *feed) {

@@ -1,16 +1,17 @@
 /* reading.c: the life of one reader, whatever it reads.
  *
- *             .--------- message ---------> SENDING --sent--.
- *             |                                             v
- *   open --> READY <------------------------------------- READY
- *             |  ^--- head moved, heartbeat due, drain --.
- *             |--- nothing to say -----------------> WAITING
- *             |
- *             '--- end, or cancelled ------> ENDED --closed, nothing in flight--> CLOSED
- *   SENDING, WAITING --cancelled--> ENDED
+ *   open --> READY --message or end, one in flight--> HOLDING --sent--> READY, or ENDED
+ *            ^  |
+ *            |  |--message, none in flight: delivered--> READY
+ *            |  |--nothing to say----------------------> WAITING
+ *            |  '--end, none in flight-----------------> ENDED
+ *            '------- head moved, heartbeat due, drain -- WAITING
  *
- * There is no separate live path: a reading that is woken takes its next step from its cursor, so the hand-off from history
- * to the live edge cannot lose or repeat an event. */
+ *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
+ *
+ * One message is in flight and at most one is held ready behind it, so that reading and sending overlap; that is all the
+ * memory a slow reader takes. There is no separate live path: a reading that is woken takes its next step from its cursor, so
+ * the hand-off from history to the live edge cannot lose or repeat an event. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -21,8 +22,8 @@
 #define TO(state)                   (1u << READING_##state)
 
 static const struct state reading_states[] = {
-    [READING_READY] = {"ready", TO(SENDING) | TO(WAITING) | TO(ENDED)},
-    [READING_SENDING] = {"sending", TO(READY) | TO(ENDED)},
+    [READING_READY] = {"ready", TO(HOLDING) | TO(WAITING) | TO(ENDED)},
+    [READING_HOLDING] = {"holding", TO(READY) | TO(ENDED)},
     [READING_WAITING] = {"waiting", TO(READY) | TO(ENDED)},
     [READING_ENDED] = {"ended", TO(CLOSED)},
     [READING_CLOSED] = {"closed", 0},
@@ -51,46 +52,41 @@ static void unlink_reading(struct reading *reading) {
     }
 }
 
-/* Ends the use of the mutex; gives the reading back when it was the last thing to wait for. */
-static void unlock_and_settle(struct reading *reading) {
-    struct feed *feed = reading->feed;
-    const bool over = reading->close_asked && !reading->queued && !reading->running && !reading->in_flight;
-    if (!over) {
-        pthread_mutex_unlock(&feed->mutex);
-        return;
-    }
-    if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
-    move(reading, READING_CLOSED);
-    unlink_reading(reading);
-    pthread_mutex_unlock(&feed->mutex);
-    const struct feed_sink *sink = reading->sink;
-    void *context = reading->context;
-    free(reading);
-    sink->closed(context);
+static void held_drop(struct reading *reading) {
+    if (reading->held.kind == STEP_MESSAGE) reading->held.message.release(reading->held.message.context);
+    reading->held = (struct step){.kind = STEP_WAIT};
+}
+
+/* Nothing more will be sent. Whoever runs a step now sees the mark when the step is over. */
+static void end(struct reading *reading) {
+    if (reading->running || reading->state.current == READING_ENDED) return;
+    if (reading->state.current == READING_HOLDING) held_drop(reading);
+    move(reading, READING_ENDED);
 }
 
 void reading_wake(struct reading *reading) {
     if (reading->state.current != READING_WAITING) return;
     move(reading, READING_READY);
-    pool_queue(reading->feed, reading);
+    pool_queue(reading->feed, reading, true);
 }
 
 /* Parks the reading, unless what it would wait for has happened while its step ran. */
 static void wait_or_go_on(struct reading *reading) {
     struct feed *feed = reading->feed;
     const uint64_t head = atomic_load_explicit(&feed->head, memory_order_acquire);
-    reading->running = false;
     if (head > reading->subscription.cursor || feed->draining) {
-        pool_queue(feed, reading);
+        pool_queue(feed, reading, false);
     } else {
         move(reading, READING_WAITING);
     }
 }
 
+/* Gives a message to the sink. The mutex is held before and after, and not meanwhile. */
 static void message_deliver(struct reading *reading, struct feed_message message) {
     struct feed *feed = reading->feed;
-    move(reading, READING_SENDING);
+    assert(!reading->in_flight && !reading->delivering);
     reading->in_flight = true;
+    reading->delivering = true;
     feed->counts.messages_sent++;
     if (reading->is_subscription) {
         reading->heartbeat_due = false;
@@ -100,17 +96,68 @@ static void message_deliver(struct reading *reading, struct feed_message message
     pthread_mutex_unlock(&feed->mutex);
     reading->sink->message(reading->context, message);
     pthread_mutex_lock(&feed->mutex);
-    reading->running = false;
-    if (reading->state.current == READING_READY) pool_queue(feed, reading); /* It was sent meanwhile. */
+    reading->delivering = false;
 }
 
+/* Tells the sink that it is over. The mutex is held before and after, and not meanwhile. */
 static void end_deliver(struct reading *reading, enum failure failure) {
     struct feed *feed = reading->feed;
     move(reading, READING_ENDED);
+    reading->delivering = true;
     pthread_mutex_unlock(&feed->mutex);
     reading->sink->ended(reading->context, failure);
     pthread_mutex_lock(&feed->mutex);
-    reading->running = false;
+    reading->delivering = false;
+}
+
+/* A message or the end goes to the sink now, or is held while a message is in flight. */
+static void outcome_deliver(struct reading *reading, const struct step *step) {
+    if (reading->in_flight || reading->delivering) {
+        move(reading, READING_HOLDING);
+        reading->held = *step;
+    } else if (step->kind == STEP_END) {
+        end_deliver(reading, step->failure);
+    } else {
+        message_deliver(reading, step->message);
+        if (!reading->cancelled) pool_queue(reading->feed, reading, false);
+    }
+}
+
+/* What was held goes now. The mutex is held before and after. */
+static void held_deliver(struct reading *reading) {
+    const struct step step = reading->held;
+    reading->held = (struct step){.kind = STEP_WAIT};
+    if (step.kind == STEP_END) {
+        end_deliver(reading, step.failure);
+        return;
+    }
+    /* The next step is taken while this message is on its way. */
+    move(reading, READING_READY);
+    pool_queue(reading->feed, reading, true);
+    message_deliver(reading, step.message);
+}
+
+/* Ends the use of the mutex: delivers what no longer has to wait, and gives the reading back when there is nothing left to
+ * wait for. Every change of a reading ends here. */
+static void unlock_and_settle(struct reading *reading) {
+    struct feed *feed = reading->feed;
+    while (reading->state.current == READING_HOLDING && !reading->in_flight && !reading->delivering) {
+        held_deliver(reading);
+    }
+    const bool over =
+        reading->close_asked && !reading->queued && !reading->running && !reading->delivering && !reading->in_flight;
+    if (!over) {
+        pthread_mutex_unlock(&feed->mutex);
+        return;
+    }
+    end(reading);
+    move(reading, READING_CLOSED);
+    unlink_reading(reading);
+    pthread_mutex_unlock(&feed->mutex);
+    const struct feed_sink *sink = reading->sink;
+    void *context = reading->context;
+    free(reading);
+    sink->closed(context);
 }
 
 static struct step step_take(struct reading *reading, struct store_reader *reader, bool heartbeat_due) {
@@ -127,25 +174,22 @@ static struct step step_take(struct reading *reading, struct store_reader *reade
 
 /* The mutex is held when this begins and when it ends. */
 static void step_follow(struct reading *reading, const struct step *step) {
+    reading->running = false;
     if (reading->cancelled) {
         if (step->kind == STEP_MESSAGE) step->message.release(step->message.context);
-        if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
-        reading->running = false;
+        end(reading);
         return;
     }
     switch (step->kind) {
     case STEP_MESSAGE:
-        message_deliver(reading, step->message);
+    case STEP_END:
+        outcome_deliver(reading, step);
         return;
     case STEP_WAIT:
         wait_or_go_on(reading);
         return;
     case STEP_AGAIN:
-        reading->running = false;
-        pool_queue(reading->feed, reading);
-        return;
-    case STEP_END:
-        end_deliver(reading, step->failure);
+        pool_queue(reading->feed, reading, false);
         return;
     }
 }
@@ -189,7 +233,7 @@ static result reading_start(struct feed *feed, struct reading *reading, struct r
     feed->all_first = reading;
     state_machine_init(&reading->state, reading_states, READING_READY);
     *ret_reading = reading;
-    pool_queue(feed, reading);
+    pool_queue(feed, reading, true);
     pthread_mutex_unlock(&feed->mutex);
     return RESULT_OK;
 }
@@ -232,21 +276,14 @@ result feed_subscribe(struct feed *feed, const struct subscribe_options *options
 
 static void cancel_locked(struct reading *reading) {
     reading->cancelled = true;
-    if (reading->running || reading->queued || reading->in_flight) return; /* Whoever has it now sees the mark. */
-    if (reading->state.current != READING_ENDED) move(reading, READING_ENDED);
+    end(reading);
 }
 
 void reading_sent(struct reading *reading, bool ok) {
-    struct feed *feed = reading->feed;
-    pthread_mutex_lock(&feed->mutex);
+    pthread_mutex_lock(&reading->feed->mutex);
     assert(reading->in_flight);
     reading->in_flight = false;
-    if (!ok || reading->cancelled) {
-        cancel_locked(reading);
-    } else {
-        move(reading, READING_READY);
-        pool_queue(feed, reading);
-    }
+    if (!ok) cancel_locked(reading);
     unlock_and_settle(reading);
 }
 

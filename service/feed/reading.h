@@ -20,7 +20,7 @@
 
 enum reading_state {
     READING_READY,   /* a step is due or running */
-    READING_SENDING, /* a message is with the sink */
+    READING_HOLDING, /* the next step is taken; its outcome waits for the message in flight */
     READING_WAITING, /* parked until the head moves or a heartbeat is due */
     READING_ENDED,   /* nothing more will be sent */
     READING_CLOSED,  /* given back */
@@ -84,8 +84,10 @@ struct reading {
     /* Guarded by the feed's mutex. */
     struct state_machine state;
     bool queued;
-    bool running;
-    bool in_flight;
+    bool running;     /* a step is being taken */
+    bool delivering;  /* the sink is being called with a message */
+    bool in_flight;   /* a message is with the sink */
+    struct step held; /* while HOLDING: a message, or the end */
     bool cancelled;
     bool close_asked;
     bool heartbeat_due;
@@ -120,8 +122,8 @@ struct feed {
 /* --- pool.c: the threads. -------------------------------------------------------------------------------------------- */
 MUST_USE result pool_start(struct feed *feed);
 void pool_stop(struct feed *feed);
-/* Lets a step of the reading run soon. The mutex is held. */
-void pool_queue(struct feed *feed, struct reading *reading);
+/* Lets a step of the reading run soon. The mutex is held. `wake`: another thread than the caller's may have to take it. */
+void pool_queue(struct feed *feed, struct reading *reading, bool wake);
 
 /* --- reading.c: the life of a reading. ------------------------------------------------------------------------------- */
 /* Runs one step and everything that follows from it. The mutex is not held; `running` is set. */
