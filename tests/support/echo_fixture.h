@@ -5,8 +5,6 @@
 #ifndef TESTS_SUPPORT_ECHO_FIXTURE_H
 #define TESTS_SUPPORT_ECHO_FIXTURE_H
 
-#include <string.h>
-
 #include "daybook/daybook.h"
 #include "echo.upb.h"
 #include "tests/support/echo_server.h"
@@ -38,11 +36,6 @@ void echo_fixture_close(struct echo_fixture *fixture);
 
 /* A request in the fixture's arena. */
 const void *echo_request(const struct echo_fixture *fixture, const struct echo_script *script);
-
-/* Whether two strings are the same bytes. upb's own comparison passes NULL to memcmp for empty ones. */
-static inline bool echo_same(upb_StringView left, upb_StringView right) {
-    return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
-}
 
 /* An encoded google.rpc.Status with an ErrorInfo and, unless `retry_delay_ms` is negative, a RetryInfo. */
 upb_StringView echo_details(const struct echo_fixture *fixture, const char *reason, int64_t retry_delay_ms);

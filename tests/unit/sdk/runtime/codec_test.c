@@ -23,16 +23,11 @@ static void *response_new(const char *text, size_t payload_size, upb_Arena *aren
     return response;
 }
 
-/* upb's own comparison passes NULL to memcmp for empty strings. */
-static bool same(upb_StringView left, upb_StringView right) {
-    return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
-}
-
 static void assert_same(const void *message, const void *expected) {
     upb_StringView text = daybook_test_EchoResponse_text(message);
-    cr_assert(same(text, daybook_test_EchoResponse_text(expected)));
+    cr_assert(upb_StringView_IsEqual(text, daybook_test_EchoResponse_text(expected)));
     upb_StringView payload = daybook_test_EchoResponse_payload(message);
-    cr_assert(same(payload, daybook_test_EchoResponse_payload(expected)));
+    cr_assert(upb_StringView_IsEqual(payload, daybook_test_EchoResponse_payload(expected)));
     cr_assert_eq(daybook_test_EchoResponse_index(message), daybook_test_EchoResponse_index(expected));
 }
 
