@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sdk/runtime/health.h"
+#include "sdk/runtime/reflection.h"
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
 #include "sdk/runtime/wait.h"
@@ -36,6 +37,7 @@ static void free_server(struct daybook_server *server) {
         daybook__server_queue_close(&server->queues[i]);
     }
     daybook__server_accept_close(server);
+    daybook__reflection_close(server->reflection);
     daybook__health_close(server->health);
     free(server->queues);
     pthread_cond_destroy(&server->changed);
@@ -129,6 +131,10 @@ bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
     assert(!atomic_load(&server->started) && server->health == NULL);
     server->health = daybook__health_open(server, ret_status);
     if (server->health == NULL) return false;
+    if (!server->without_reflection) {
+        server->reflection = daybook__reflection_open(server, ret_status);
+        if (server->reflection == NULL) return false;
+    }
     if (!daybook__server_accept_open(server, ret_status)) return false;
     daybook__health_start(server->health);
     atomic_store(&server->started, true);
@@ -179,7 +185,10 @@ static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
 void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
     assert(!server->draining && !daybook__loop_is_inside());
     server->draining = true;
-    if (atomic_load(&server->started)) daybook__health_drain(server->health);
+    if (atomic_load(&server->started)) {
+        daybook__health_drain(server->health);
+        if (server->reflection != NULL) daybook__reflection_drain(server->reflection);
+    }
     /* Clients are told to go (GOAWAY) and do so when their calls have ended; closing on them could cost them the answer
      * that is still in their socket. */
     grpc_server_shutdown_and_notify(server->core, server->queues[0].loop.queue, &server->shutdown);
