@@ -33,9 +33,8 @@ void daybook__server_queue_has_become_idle(struct daybook_server *server) {
 /* Frees what `open` has made; the core must be down, if there is one. */
 static void free_server(struct daybook_server *server) {
     if (server->core != NULL) grpc_server_destroy(server->core);
-    for (uint32_t i = 0; i < server->queues_count; i++) {
-        daybook__server_queue_close(&server->queues[i]);
-    }
+    daybook__loops_close(server->loops, server->queues_count);
+    for (uint32_t i = 0; i < server->queues_count; i++) daybook__server_queue_close(&server->queues[i]);
     daybook__server_accept_close(server);
     daybook__reflection_close(server->reflection);
     daybook__health_close(server->health);
@@ -57,7 +56,7 @@ static bool open_queues(struct daybook_server *server, uint32_t count, daybook_s
         struct server_queue *queue = &server->queues[server->queues_count];
         if (!daybook__server_queue_open(queue, server, server->queues_count, ret_status)) return false;
         server->queues_count++;
-        grpc_server_register_completion_queue(server->core, queue->loop.queue, NULL);
+        grpc_server_register_completion_queue(server->core, queue->loop->queue, NULL);
     }
     return true;
 }
@@ -103,7 +102,7 @@ static grpc_server_register_method_payload_handling payload_of(daybook_method_ki
 
 bool daybook_server_add_service(daybook_server *server, const daybook_service *service, const void *handlers,
                                 void *context, daybook_status *ret_status) {
-    assert(!atomic_load(&server->started));
+    assert(!server->started);
     if (has_service(server, service->full_name)) {
         daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "the service %s was added already",
                            service->full_name);
@@ -128,7 +127,7 @@ bool daybook_server_add_service(daybook_server *server, const daybook_service *s
 }
 
 bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
-    assert(!atomic_load(&server->started) && server->health == NULL);
+    assert(!server->started && server->health == NULL);
     server->health = daybook__health_open(server, ret_status);
     if (server->health == NULL) return false;
     if (!server->without_reflection) {
@@ -137,7 +136,7 @@ bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
     }
     if (!daybook__server_accept_open(server, ret_status)) return false;
     daybook__health_start(server->health);
-    atomic_store(&server->started, true);
+    server->started = true;
     grpc_server_start(server->core);
     daybook__server_accept_arm(server);
     return true;
@@ -148,7 +147,7 @@ uint16_t daybook_server_port(const daybook_server *server) {
 }
 
 void daybook_server_set_serving(daybook_server *server, const char *service, bool serving) {
-    assert(atomic_load(&server->started));
+    assert(server->started);
     daybook__health_set(server->health, service, serving);
 }
 
@@ -168,7 +167,7 @@ daybook_server_counts daybook_server_count(const daybook_server *server) {
 /* --- Drain and close ---------------------------------------------------------------------------------------------- */
 
 static bool is_down(const struct daybook_server *server) {
-    return server->core_is_down && (!atomic_load(&server->started) || server->queues_idle == server->queues_count);
+    return server->core_is_down && (!server->started || server->queues_idle == server->queues_count);
 }
 
 /* False: calls are still open, or clients still connected, after `grace_ms`. */
@@ -185,13 +184,14 @@ static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
 void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
     assert(!server->draining && !daybook__loop_is_inside());
     server->draining = true;
-    if (atomic_load(&server->started)) {
+    if (server->started) {
         daybook__health_drain(server->health);
         if (server->reflection != NULL) daybook__reflection_drain(server->reflection);
     }
     /* Clients are told to go (GOAWAY) and do so when their calls have ended; closing on them could cost them the answer
      * that is still in their socket. */
-    grpc_server_shutdown_and_notify(server->core, server->queues[0].loop.queue, &server->shutdown);
+    daybook__loop_give(&server->shutdown);
+    grpc_server_shutdown_and_notify(server->core, server->loops[0].queue, &server->shutdown);
     if (grace_ms > 0 && wait_until_down(server, grace_ms)) return;
     grpc_server_cancel_all_calls(server->core);
 }

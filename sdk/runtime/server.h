@@ -30,10 +30,11 @@ struct server_method {
 
 struct daybook_server {
     grpc_server *core;
-    struct server_queue *queues;
+    struct loop loops[DAYBOOK__THREADS_MAX];
+    struct server_queue *queues; /* one for each loop */
     uint32_t queues_count;
     uint16_t port;
-    atomic_bool started; /* set when nothing above changes any more */
+    bool started; /* set when nothing above the mutex changes any more */
     bool draining;
     bool without_reflection;
 

@@ -44,7 +44,7 @@ static bool takes_payload(const struct server_method *method) {
 /* Writes nothing of ours: at the start it runs on the owner's thread, when calls may arrive already on the queue's. */
 static void arm(struct server_request *request) {
     const struct server_arming *arming = request->arming;
-    grpc_completion_queue *queue = arming->queue->loop.queue;
+    grpc_completion_queue *queue = arming->queue->loop->queue;
     grpc_server *core = arming->queue->server->core;
     daybook__loop_give(&request->arrived);
     grpc_call_error error =
@@ -55,11 +55,6 @@ static void arm(struct server_request *request) {
                   core, arming->method->registered, &request->call, &request->deadline, &request->metadata,
                   takes_payload(arming->method) ? &request->payload : NULL, queue, queue, &request->arrived);
     assert(error == GRPC_CALL_OK);
-}
-
-/* What the owner's thread wrote before the start is seen by a queue's thread that reads `started` first. */
-static bool is_started(const struct server_request *request) {
-    return atomic_load_explicit(&request->arming->queue->server->started, memory_order_acquire);
 }
 
 /* Takes what has arrived out of the request, so that it can be armed again before the call is looked at: meanwhile the
@@ -87,7 +82,6 @@ static void disarm(struct server_request *request) {
 
 static void complete_arrival(struct loop_operation *operation, bool ok) {
     struct server_request *request = (struct server_request *)(void *)operation;
-    assert(is_started(request));
     if (!ok) {
         disarm(request);
         return;
@@ -102,7 +96,6 @@ static void complete_arrival(struct loop_operation *operation, bool ok) {
 
 static void complete_unregistered(struct loop_operation *operation, bool ok) {
     struct server_request *request = (struct server_request *)(void *)operation;
-    assert(is_started(request));
     if (!ok) {
         disarm(request);
         return;

@@ -40,8 +40,7 @@ static void start_answer(daybook_server_call *call) {
     }
     operations[count++] = daybook__server_rpc_end_operation(&call->rpc);
     operations[count++] = daybook__server_rpc_close_operation(&call->rpc);
-    grpc_call_error error = grpc_call_start_batch(call->rpc.arrival.call, operations, count, &call->ended, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(call->rpc.arrival.call, operations, count, &call->ended);
 }
 
 static void run_answer(struct server_command *command) {

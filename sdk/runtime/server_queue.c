@@ -41,12 +41,12 @@ bool daybook__server_queue_open(struct server_queue *queue, struct daybook_serve
     char name[16];
     snprintf(name, sizeof name, "grpc-server-%u", index);
     queue->server = server;
+    queue->loop = &server->loops[index];
     queue->wake.complete = run_commands;
-    return daybook__loop_open(&queue->loop, name, ret_status);
+    return daybook__loop_open(queue->loop, name, ret_status);
 }
 
 void daybook__server_queue_close(struct server_queue *queue) {
-    daybook__loop_close(&queue->loop);
     assert(atomic_load(&queue->commands) == NULL && queue->requests_armed == 0);
     while (queue->slots != NULL) {
         struct server_slot *slot = queue->slots;
@@ -56,7 +56,7 @@ void daybook__server_queue_close(struct server_queue *queue) {
 }
 
 bool daybook__server_queue_is_inside(const struct server_queue *queue) {
-    return daybook__loop_is_current(&queue->loop);
+    return daybook__loop_is_current(queue->loop);
 }
 
 void daybook__server_queue_post(struct server_queue *queue, grpc_call *call, struct server_command *command) {
@@ -67,8 +67,7 @@ void daybook__server_queue_post(struct server_queue *queue, grpc_call *call, str
                                                     memory_order_relaxed));
     if (newest != NULL) return;
     /* A batch of no operations is gRPC's way to put a tag of one's own on a call's queue, from any thread. */
-    grpc_call_error error = grpc_call_start_batch(call, NULL, 0, &queue->wake, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(call, NULL, 0, &queue->wake);
 }
 
 void *daybook__server_queue_take_slot(struct server_queue *queue) {

@@ -6,7 +6,7 @@
  * commands that gather until the queue's thread takes them.
  *
  * Ownership: queues are part of their server; slots go back to the queue they came from.
- * Threads: `post`, `is_inside` and `count` any; everything else the queue's own, open and close the server's owner.
+ * Threads: `post`, `is_inside` and `count` any; everything else the queue's own, open and close the server's owner's.
  * Errors: RESOURCE_EXHAUSTED when a thread cannot be made; NULL for a slot without memory. */
 #ifndef DAYBOOK_SDK_RUNTIME_SERVER_QUEUE_H
 #define DAYBOOK_SDK_RUNTIME_SERVER_QUEUE_H
@@ -41,7 +41,7 @@ struct server_slot {
 };
 
 struct server_queue {
-    struct loop loop;
+    struct loop *loop;
     struct daybook_server *server;
 
     /* The newest command first; NULL means that nothing is left there and no wake-up is on its way. */
@@ -58,11 +58,11 @@ struct server_queue {
     _Atomic uint64_t calls_ended;
 };
 
-/* `index` names the thread. The queue's memory must be zero. */
+/* Opens the server's loop of this index for the queue, whose memory must be zero. */
 DAYBOOK_MUST_USE bool daybook__server_queue_open(struct server_queue *queue, struct daybook_server *server,
                                                  uint32_t index, daybook_status *ret_status);
 
-/* Joins the thread and frees the slots. Nothing may be open or armed. */
+/* Frees the slots. The loop must be closed, and nothing open or armed. */
 void daybook__server_queue_close(struct server_queue *queue);
 
 /* Whether the caller runs on the queue's thread. */

@@ -82,8 +82,7 @@ static void move(daybook_server_stream *stream, enum stream_state next) {
 
 static void start_batch(daybook_server_stream *stream, const grpc_op *operations, size_t count,
                         struct loop_operation *operation) {
-    grpc_call_error error = grpc_call_start_batch(stream->rpc.arrival.call, operations, count, operation, NULL);
-    assert(error == GRPC_CALL_OK);
+    daybook__loop_start(stream->rpc.arrival.call, operations, count, operation);
 }
 
 /* Adds the initial metadata to the first batch that sends. */
