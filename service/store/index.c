@@ -87,7 +87,7 @@ static result try_open(struct index *index, const struct index_options *options,
         .map_bytes = options->map_bytes != 0 ? options->map_bytes : INDEX_MAP_BYTES_DEFAULT,
         .map_may_shrink = options->map_bytes == 0,
         .reserve_bytes = INDEX_RESERVE_BYTES,
-        .tables_count_max = INDEX_TABLES_COUNT + 2,
+        .tables_count_max = INDEX_ENVIRONMENT_TABLES_COUNT,
     };
     TRY(environment_open(&environment_options, &index->environment, ret_problem));
     const int code = mdb_env_set_flags(index->environment.handle, MDB_NOMETASYNC, 1);

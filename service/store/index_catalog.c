@@ -12,8 +12,8 @@
 
 /* The record of a run, key and value in one; see index_catalog.h. */
 #define RECORD_KEY_BYTES    8
-#define RECORD_SUMMED_BYTES 32
-#define RECORD_BYTES        36
+#define RECORD_SUMMED_BYTES 44
+#define RECORD_BYTES        48
 
 struct record_bytes {
     uint8_t bytes[RECORD_BYTES];
@@ -21,11 +21,12 @@ struct record_bytes {
 
 _Static_assert(INDEX_TABLES_COUNT <= 999, "a table's name has three digits");
 
-static struct record_bytes record_of(const struct index_catalog *catalog, const struct index_run *run) {
-    const uint64_t numbers[3] = {htobe64(run->position_first), htobe64(run->position_last),
-                                 htobe64(run->entries_count)};
-    const uint32_t small[2] = {htobe32(run->level), htobe32((uint32_t)(run - catalog->tables))};
+static struct record_bytes record_of(const struct index_run *run) {
+    const uint64_t numbers[4] = {htobe64(run->position_first), htobe64(run->position_last), htobe64(run->entries_count),
+                                 htobe64(run->terms_count)};
+    const uint32_t small[3] = {htobe32(run->level), htobe32(run->filter.number), htobe32(run->filter.blocks_count)};
     struct record_bytes record;
+    _Static_assert(sizeof numbers + sizeof small == RECORD_SUMMED_BYTES, "a record has no gap");
     memcpy(record.bytes, numbers, sizeof numbers);
     memcpy(record.bytes + sizeof numbers, small, sizeof small);
     const uint32_t checksum = htole32(checksum_crc32c(bytes_of(record.bytes, RECORD_SUMMED_BYTES)));
@@ -47,8 +48,8 @@ static bool record_take(struct index_catalog *catalog, const MDB_val *key, const
     if (key->mv_size != RECORD_KEY_BYTES || value->mv_size != RECORD_BYTES - RECORD_KEY_BYTES) return false;
     memcpy(record.bytes, key->mv_data, key->mv_size);
     memcpy(record.bytes + RECORD_KEY_BYTES, value->mv_data, value->mv_size);
-    uint64_t numbers[3];
-    uint32_t small[2];
+    uint64_t numbers[4];
+    uint32_t small[3];
     uint32_t checksum;
     memcpy(numbers, record.bytes, sizeof numbers);
     memcpy(small, record.bytes + sizeof numbers, sizeof small);
@@ -60,9 +61,11 @@ static bool record_take(struct index_catalog *catalog, const MDB_val *key, const
     run->position_first = be64toh(numbers[0]);
     run->position_last = be64toh(numbers[1]);
     run->entries_count = be64toh(numbers[2]);
+    run->terms_count = be64toh(numbers[3]);
+    run->filter.blocks_count = be32toh(small[2]);
     run->level = be32toh(small[0]);
     run->state = INDEX_RUN_LISTED;
-    return run->level < INDEX_LEVELS_COUNT && run->position_first <= run->position_last;
+    return run->level < INDEX_LEVELS_COUNT && run->position_first <= run->position_last && run->filter.blocks_count > 0;
 }
 
 static result meta_write(const struct index_catalog *catalog, MDB_txn *transaction, struct bytes name,
@@ -143,10 +146,13 @@ static result runs_check(struct index_catalog *catalog, MDB_txn *transaction) {
 static result tables_open(struct index_catalog *catalog, MDB_txn *transaction) {
     TRY(environment_result(mdb_dbi_open(transaction, "meta", MDB_CREATE, &catalog->meta), "open a table of the index"));
     TRY(environment_result(mdb_dbi_open(transaction, "runs", MDB_CREATE, &catalog->runs), "open a table of the index"));
+    const int filters_code = mdb_dbi_open(transaction, "filters", MDB_CREATE, &catalog->filters);
+    TRY(environment_result(filters_code, "open a table of the index"));
     for (uint32_t number = 0; number < INDEX_TABLES_COUNT; number++) {
         char name[TABLE_NAME_BYTES];
         (void)snprintf(name, sizeof name, "run %03" PRIu32, number);
         struct index_run *run = &catalog->tables[number];
+        run->filter = (struct index_filter){.table = catalog->filters, .number = number};
         TRY(environment_result(mdb_dbi_open(transaction, name, MDB_CREATE, &run->table), "open a table of the index"));
     }
     return RESULT_OK;
@@ -210,13 +216,15 @@ uint32_t index_catalog_level_count(const struct index_catalog *catalog, uint32_t
     return count;
 }
 
-struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level) {
+struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max) {
     assert(level < INDEX_LEVELS_COUNT && index_catalog_level_count(catalog, level) < INDEX_LEVEL_RUNS_COUNT_MAX);
     struct index_run *run = catalog->tables;
     while (run->state != INDEX_RUN_FREE) run++; /* there is one: no level has more than its share */
     run->state = INDEX_RUN_WRITING;
     run->level = level;
     run->entries_count = 0;
+    run->terms_count = 0;
+    run->filter.blocks_count = index_filter_blocks_count(terms_count_max);
     return run;
 }
 
@@ -226,27 +234,29 @@ void index_catalog_give(struct index_run *run) {
 }
 
 result index_catalog_put(const struct index_catalog *catalog, MDB_txn *transaction, const struct index_run *run) {
-    struct record_bytes record = record_of(catalog, run);
+    struct record_bytes record = record_of(run);
     MDB_val key = record_key(&record);
     MDB_val value = record_value(&record);
     return environment_result(mdb_put(transaction, catalog->runs, &key, &value, MDB_NOOVERWRITE), "list a run");
 }
 
 result index_catalog_remove(const struct index_catalog *catalog, MDB_txn *transaction, const struct index_run *run) {
-    struct record_bytes record = record_of(catalog, run);
+    struct record_bytes record = record_of(run);
     MDB_val key = record_key(&record);
     return environment_result(mdb_del(transaction, catalog->runs, &key, NULL), "unlist a run");
 }
 
-/* Drops the table's records. `ret_bytes_written`: what environment_commit wants to know; 0: there were none. */
+/* Drops the run's records. `ret_bytes_written`: what environment_commit wants to know; 0: there were none. */
 static result table_drop(MDB_txn *transaction, const struct index_run *run, uint64_t *ret_bytes_written) {
     MDB_stat statistics;
     TRY(environment_result(mdb_stat(transaction, run->table, &statistics), "empty a table of the index"));
     if (statistics.ms_entries > 0) {
         TRY(environment_result(mdb_drop(transaction, run->table, 0), "empty a table of the index"));
     }
+    uint64_t chunks_count;
+    TRY(index_filter_remove(&run->filter, transaction, &chunks_count));
     /* The commit writes the list of the pages that are free now. */
-    *ret_bytes_written = (statistics.ms_leaf_pages + statistics.ms_branch_pages) * sizeof(size_t);
+    *ret_bytes_written = (statistics.ms_leaf_pages + statistics.ms_branch_pages + chunks_count) * sizeof(size_t);
     return RESULT_OK;
 }
 

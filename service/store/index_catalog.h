@@ -3,10 +3,10 @@
  * Table `meta`: "format" = INDEX_FORMAT (4 bytes, little-endian), "store" = the store's id.
  * Table `runs`, one record a run; a run counts only once it is here, in the transaction that completes it:
  *   key     first position (8 bytes, big-endian)
- *   value   last position (8), entries (8), level (4), number of its table (4), all big-endian; CRC32C of key and value
- *           before it (4 bytes, little-endian)
+ *   value   last position (8), entries (8), terms (8), level (4), number of its table (4), blocks of its filter (4), all
+ *           big-endian; CRC32C of key and value before it (4 bytes, little-endian)
  * Tables `run 000`.. : INDEX_TABLES_COUNT of them, made with the index; each is empty, a run, or (after a crash) the rest
- * of one, which is emptied when the index is opened.
+ * of one, which is emptied when the index is opened. Table `filters`: the filters of the runs, by number of table.
  *
  * How many tables. A level has at most INDEX_LEVEL_RUNS_COUNT_MAX runs: eight being merged and eight that arrive
  * meanwhile; runs that are written or wait to be emptied count, too. Seven levels: a run of level 6 holds 65,536 * 8^6 =
@@ -26,10 +26,13 @@
 #define INDEX_LEVELS_COUNT         7
 #define INDEX_LEVEL_RUNS_COUNT_MAX (2 * INDEX_RUNS_MERGED_COUNT)
 #define INDEX_TABLES_COUNT         (INDEX_LEVELS_COUNT * INDEX_LEVEL_RUNS_COUNT_MAX)
+/* For environment_open: the runs, `meta`, `runs` and `filters`. */
+#define INDEX_ENVIRONMENT_TABLES_COUNT (INDEX_TABLES_COUNT + 3)
 
 struct index_catalog {
     MDB_dbi meta;
     MDB_dbi runs;
+    MDB_dbi filters;
     struct index_run tables[INDEX_TABLES_COUNT];
 };
 
@@ -47,8 +50,8 @@ uint32_t index_catalog_runs(struct index_catalog *catalog, struct index_run *ret
 /* How many tables a level has in use, whatever for. */
 uint32_t index_catalog_level_count(const struct index_catalog *catalog, uint32_t level);
 
-/* Takes a free table for a run that is written now. The level has room. */
-struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level);
+/* Takes a free table for a run that is written now, with a filter for this many terms. The level has room. */
+struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max);
 /* Gives it back, empty. */
 void index_catalog_give(struct index_run *run);
 

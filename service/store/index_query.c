@@ -77,15 +77,13 @@ struct range {
     struct index_entry *entries;
 };
 
-/* Whether a run can have what is asked for. A number is not greater than its position, so a run that ends before the
- * number has none. This is also the place for a filter of the run's terms. */
-static bool run_may_have(const struct index_run *run, const struct range *range) {
-    return range->direction == INDEX_BACKWARD || run->position_last >= range->number;
-}
-
 static result run_look(struct query *query, const struct index_run *run, struct range *range) {
-    if (!run_may_have(run, range)) return RESULT_OK;
+    /* A number is not greater than its position, so a run that ends before the number has none. */
+    if (range->direction == INDEX_FORWARD && run->position_last < range->number) return RESULT_OK;
     TRY(query_read(query));
+    bool may_have;
+    TRY(index_filter_look(&run->filter, query->reader->transaction, range->term, &may_have));
+    if (!may_have) return RESULT_OK;
     uint32_t count;
     TRY(index_run_range(run, query->reader->transaction, range->term, range->number, range->direction,
                         range->count_max - range->count, range->entries + range->count, &count));

@@ -14,6 +14,7 @@ void index_run_writer_init(struct index_run_writer *writer, struct environment *
     writer->transaction = NULL;
     writer->cursor = NULL;
     writer->count = 0;
+    index_filter_writer_init(&writer->filter, &run->filter);
 }
 
 result index_run_writer_begin(struct index_run_writer *writer) {
@@ -28,6 +29,7 @@ result index_run_writer_begin(struct index_run_writer *writer) {
     }
     writer->transaction = transaction;
     writer->bytes_written = 0;
+    writer->filter.bytes_written = 0;
     return RESULT_OK;
 }
 
@@ -43,7 +45,15 @@ static result block_write(struct index_run_writer *writer) {
     return RESULT_OK;
 }
 
+static result term_add(struct index_run_writer *writer, const uint8_t key[INDEX_KEY_BYTES]) {
+    memcpy(writer->term.bytes, key, sizeof writer->term.bytes);
+    writer->run->terms_count++;
+    return index_filter_writer_add(&writer->filter, writer->transaction, writer->term);
+}
+
 result index_run_writer_add(struct index_run_writer *writer, const uint8_t key[INDEX_KEY_BYTES]) {
+    const bool is_first = writer->run->entries_count == 0;
+    if (is_first || memcmp(writer->term.bytes, key, sizeof writer->term.bytes) != 0) TRY(term_add(writer, key));
     if (writer->count == INDEX_BLOCK_ENTRIES_COUNT_MAX) TRY(block_write(writer));
     memcpy(writer->block + (size_t)writer->count * INDEX_KEY_BYTES, key, INDEX_KEY_BYTES);
     writer->count++;
@@ -52,8 +62,8 @@ result index_run_writer_add(struct index_run_writer *writer, const uint8_t key[I
 }
 
 result index_run_writer_end(struct index_run_writer *writer) {
-    if (writer->count == 0) return RESULT_OK;
-    return block_write(writer);
+    if (writer->count > 0) TRY(block_write(writer));
+    return index_filter_writer_end(&writer->filter, writer->transaction);
 }
 
 result index_run_writer_commit(struct index_run_writer *writer) {
@@ -61,7 +71,7 @@ result index_run_writer_commit(struct index_run_writer *writer) {
     mdb_cursor_close(writer->cursor);
     writer->cursor = NULL;
     writer->transaction = NULL;
-    return environment_commit(writer->environment, transaction, writer->bytes_written);
+    return environment_commit(writer->environment, transaction, writer->bytes_written + writer->filter.bytes_written);
 }
 
 void index_run_writer_abort(struct index_run_writer *writer) {

@@ -24,6 +24,7 @@
 #include "service/base/result.h"
 #include "service/store/environment.h"
 #include "service/store/index.h"
+#include "service/store/index_filter.h"
 
 /* Two blocks fill a page of 4 KiB: LMDB keeps a key and value of up to 2,038 bytes, its own 8 included, within a page. */
 #define INDEX_BLOCK_ENTRIES_COUNT_MAX 62
@@ -73,6 +74,8 @@ struct index_run {
     uint64_t position_first;
     uint64_t position_last;
     uint64_t entries_count;
+    uint64_t terms_count;
+    struct index_filter filter;
 };
 
 /* Writes a run, entry by entry, over one transaction or several: begin, add..., commit, begin, add..., end, commit. The
@@ -85,13 +88,16 @@ struct index_run_writer {
     uint64_t bytes_written;
     uint32_t count; /* entries of the block */
     uint8_t block[INDEX_BLOCK_BYTES_MAX];
+    struct term term; /* of the last entry, when the run has any */
+    struct index_filter_writer filter;
 };
 
+/* The run's filter has been made large enough for its terms. */
 void index_run_writer_init(struct index_run_writer *writer, struct environment *environment, struct index_run *run);
 MUST_USE result index_run_writer_begin(struct index_run_writer *writer);
 /* `key` comes after all before it. */
 MUST_USE result index_run_writer_add(struct index_run_writer *writer, const uint8_t key[INDEX_KEY_BYTES]);
-/* Writes the last block. */
+/* Writes the last block and the rest of the filter. */
 MUST_USE result index_run_writer_end(struct index_run_writer *writer);
 /* Commits as environment_commit does, whose failures it has. The transaction is over in each case. */
 MUST_USE result index_run_writer_commit(struct index_run_writer *writer);

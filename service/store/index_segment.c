@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_ENTRIES_COUNT 4096u
+#include "service/store/index_pages.h"
+
+#define BLOCK_ENTRIES_COUNT 16384u
 #define BLOCKS_COUNT_MAX    (INDEX_SEGMENT_ENTRIES_COUNT_MAX / BLOCK_ENTRIES_COUNT)
 #define TABLE_SLOTS_MIN     1024u
 #define TABLE_SLOTS_MAX     (2u * INDEX_SEGMENT_ENTRIES_COUNT_MAX)
@@ -26,6 +28,8 @@ struct entry {
 };
 
 _Static_assert(sizeof(struct entry) == 40, "the arithmetic of index_segment.h");
+
+#define BLOCK_BYTES (BLOCK_ENTRIES_COUNT * sizeof(struct entry))
 
 /* A slot is 0 when it is free, else the tag (32 bits of the term, so that most others are passed over without a look at
  * their entries) and the number of the term's newest entry plus one. */
@@ -52,8 +56,12 @@ static struct entry *entry_at(const struct index_segment *segment, uint32_t numb
     return &segment->blocks[number / BLOCK_ENTRIES_COUNT][number % BLOCK_ENTRIES_COUNT];
 }
 
+static size_t table_bytes(uint32_t slots_count) {
+    return sizeof(struct table) + slots_count * sizeof(uint64_t);
+}
+
 static struct table *table_new(uint32_t slots_count) {
-    struct table *table = calloc(1, sizeof *table + slots_count * sizeof table->slots[0]);
+    struct table *table = index_pages_new(table_bytes(slots_count));
     if (table != NULL) table->mask = slots_count - 1;
     return table;
 }
@@ -103,10 +111,11 @@ struct index_segment *index_segment_unref(struct index_segment *segment) {
     struct table *table = atomic_load_explicit(&segment->table, memory_order_relaxed);
     while (table != NULL) {
         struct table *older = table->older;
-        free(table);
+        index_pages_free(table, table_bytes(table->mask + 1));
         table = older;
     }
-    for (uint32_t index = 0; index < segment->blocks_count; index++) free(segment->blocks[index]);
+    for (uint32_t index = 0; index < segment->blocks_count; index++)
+        index_pages_free(segment->blocks[index], BLOCK_BYTES);
     free(segment);
     return NULL;
 }
@@ -149,7 +158,7 @@ static result table_grow(struct index_segment *segment, struct table *table) {
 static result room_reserve(struct index_segment *segment, uint32_t count) {
     const uint32_t entries_count = atomic_load_explicit(&segment->entries_count, memory_order_relaxed);
     if (entries_count + count > segment->blocks_count * BLOCK_ENTRIES_COUNT) {
-        struct entry *block = malloc(BLOCK_ENTRIES_COUNT * sizeof *block);
+        struct entry *block = index_pages_new(BLOCK_BYTES);
         if (block == NULL) return failure_result(FAILURE_MEMORY);
         segment->blocks[segment->blocks_count++] = block;
     }

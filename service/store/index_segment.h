@@ -14,10 +14,10 @@
  * that grows is published the same way; the old ones stay until the segment goes, which doubles the table's memory at
  * most.
  *
- * Memory. 40 bytes an entry in blocks of 160 KiB, 8 bytes a slot with at most half of the slots used. A segment of 65,536
+ * Memory. 40 bytes an entry in blocks of 640 KiB, 8 bytes a slot with at most half of the slots used. A segment of 65,536
  * events with one entry each: 2.5 MiB + 1 MiB (and 1 MiB of old tables); the largest (INDEX_SEGMENT_ENTRIES_COUNT_MAX,
- * all different terms): 20 MiB + 16 MiB. Nothing is touched before it is needed: an idle index has one segment of one
- * block and a table of 8 KiB.
+ * all different terms): 20 MiB + 16 MiB. Pages are taken as they are
+ * touched, so an idle index has a table of 8 KiB and some entries, and go back to the system with the segment.
  *
  * Ownership: reference-counted; the last unref frees.
  * Threads: add belongs to one thread, is_full and the counts to any; ranges to any, while entries are added; order to one
@@ -61,8 +61,10 @@ uint32_t index_segment_terms_count(const struct index_segment *segment);
 uint32_t index_segment_range(const struct index_segment *segment, struct term term, uint64_t number,
                              enum index_direction direction, uint32_t count_max, struct index_entry *ret_entries);
 
-/* The numbers of all entries in the order of a run: by term, number, position. The caller frees them. FAILURE_MEMORY. */
+/* The numbers of all entries in the order of a run: by term, number, position. FAILURE_MEMORY. */
 MUST_USE result index_segment_order(const struct index_segment *segment, uint32_t **ret_order);
+/* Frees them. */
+void index_segment_order_free(const struct index_segment *segment, uint32_t *order);
 
 /* The entry with this number, from 0 to the count of entries. */
 struct index_entry index_segment_entry(const struct index_segment *segment, uint32_t number);

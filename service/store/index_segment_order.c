@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/store/index_pages.h"
 #include "service/store/index_segment.h"
 
 #define BUCKET_ENTRIES_COUNT_TARGET 8u
@@ -68,18 +69,27 @@ static void scatter(const struct index_segment *segment, uint32_t count, unsigne
     }
 }
 
+static size_t order_bytes(uint32_t count) {
+    return ((size_t)count + 1) * sizeof(uint32_t);
+}
+
+void index_segment_order_free(const struct index_segment *segment, uint32_t *order) {
+    index_pages_free(order, order_bytes(index_segment_entries_count(segment)));
+}
+
 result index_segment_order(const struct index_segment *segment, uint32_t **ret_order) {
     const uint32_t count = index_segment_entries_count(segment);
     unsigned bits = 1;
     while (bits < BUCKET_BITS_MAX && count >> bits > BUCKET_ENTRIES_COUNT_TARGET) bits++;
     const uint32_t buckets_count = 1u << bits;
+    const size_t items_bytes = (count + 1) * sizeof(struct item);
     uint32_t *ends = calloc(buckets_count, sizeof *ends);
-    struct item *items = malloc((count + 1) * sizeof *items);
-    uint32_t *order = malloc((count + 1) * sizeof *order);
+    struct item *items = index_pages_new(items_bytes);
+    uint32_t *order = index_pages_new(order_bytes(count));
     if (ends == NULL || items == NULL || order == NULL) {
         free(ends);
-        free(items);
-        free(order);
+        index_pages_free(items, items_bytes);
+        index_pages_free(order, order_bytes(count));
         return failure_result(FAILURE_MEMORY);
     }
     /* qsort_r hands its context on without const; compare only reads it. */
@@ -100,7 +110,7 @@ result index_segment_order(const struct index_segment *segment, uint32_t **ret_o
     }
     for (uint32_t index = 0; index < count; index++) order[index] = items[index].number;
     free(ends);
-    free(items);
+    index_pages_free(items, items_bytes);
     *ret_order = order;
     return RESULT_OK;
 }

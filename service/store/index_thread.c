@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -111,14 +110,14 @@ static result flush(struct index *index, struct index_segment *segment) {
     /* Made before the commit: once the run is listed, nothing may fail before it is visible. */
     struct index_view *view = index_view_new();
     if (view == NULL) {
-        free(order);
+        index_segment_order_free(segment, order);
         return failure_result(FAILURE_MEMORY);
     }
-    struct index_run *run = index_catalog_take(&index->catalog, 0);
+    struct index_run *run = index_catalog_take(&index->catalog, 0, index_segment_terms_count(segment));
     run->position_first = index_segment_position_first(segment);
     run->position_last = run->position_first + index_segment_events_count(segment) - 1;
     const result outcome = run_write(index, segment, order, run);
-    free(order);
+    index_segment_order_free(segment, order);
     if (failed(outcome)) {
         run->state = INDEX_RUN_RETIRED; /* what was written of it is emptied, then it is tried again */
         index_view_unref(view);
@@ -136,11 +135,14 @@ static result merge_begin(struct index *index, uint32_t level) {
     struct index_run *sources[INDEX_RUNS_MERGED_COUNT];
     const uint32_t runs_count = index_catalog_runs(&index->catalog, runs);
     uint32_t count = 0;
+    uint64_t terms_count_max = 0;
     for (uint32_t number = 0; number < runs_count && count < INDEX_RUNS_MERGED_COUNT; number++) {
-        if (runs[number]->level == level) sources[count++] = runs[number];
+        if (runs[number]->level != level) continue;
+        terms_count_max += runs[number]->terms_count;
+        sources[count++] = runs[number];
     }
     assert(count == INDEX_RUNS_MERGED_COUNT);
-    struct index_run *output = index_catalog_take(&index->catalog, level + 1);
+    struct index_run *output = index_catalog_take(&index->catalog, level + 1, terms_count_max);
     const result outcome =
         index_merge_new(&index->environment, &index->catalog, sources, output, &index->merges[level]);
     if (failed(outcome)) index_catalog_give(output);

@@ -154,7 +154,7 @@ Test(index_damage, a_missing_file_is_begun_anew) {
 
 Test(index_damage, a_changed_catalog_is_begun_anew) {
     struct scene scene = scene_make("index catalog");
-    for (size_t offset = 0; offset < 28; offset += 9) {
+    for (size_t offset = 0; offset < 40; offset += 9) {
         byte_flip(&scene, "runs", offset);
         expect_begun_anew(&scene);
         scene_remove(&scene);
@@ -234,20 +234,31 @@ static enum failure ask_all(const struct scene *scene, struct index *index) {
     return FAILURE_NONE;
 }
 
+static void expect_damage_is_met(const char *name, const char *table, size_t offset) {
+    struct scene scene = scene_make(name);
+    struct index *index = index_opened(&scene);
+    cr_assert_eq(ask_all(&scene, index), FAILURE_NONE);
+    index_close(index);
+    byte_flip(&scene, table, offset);
+    index = index_opened(&scene);
+    cr_assert_eq(index_position(index), EVENTS_COUNT);
+    cr_assert_eq(ask_all(&scene, index), FAILURE_CORRUPT);
+    index_close(index);
+    expect_begun_anew(&scene);
+    scene_remove(&scene);
+}
+
 Test(index_damage, a_query_that_meets_a_damaged_block_fails_and_the_next_open_begins_anew) {
     static const size_t offsets[] = {0, 20, 31, 1000, 1987};
     for (size_t number = 0; number < sizeof offsets / sizeof offsets[0]; number++) {
-        struct scene scene = scene_make("index block");
-        struct index *index = index_opened(&scene);
-        cr_assert_eq(ask_all(&scene, index), FAILURE_NONE);
-        index_close(index);
-        byte_flip(&scene, "run 002", offsets[number]);
-        index = index_opened(&scene);
-        cr_assert_eq(index_position(index), EVENTS_COUNT);
-        cr_assert_eq(ask_all(&scene, index), FAILURE_CORRUPT);
-        index_close(index);
-        expect_begun_anew(&scene);
-        scene_remove(&scene);
+        expect_damage_is_met("index block", "run 002", offsets[number]);
+    }
+}
+
+Test(index_damage, a_query_that_meets_a_damaged_filter_fails_and_the_next_open_begins_anew) {
+    static const size_t offsets[] = {0, 59, 60, 63};
+    for (size_t number = 0; number < sizeof offsets / sizeof offsets[0]; number++) {
+        expect_damage_is_met("index filter", "filters", offsets[number]);
     }
 }
 
