@@ -3,6 +3,7 @@ SHELL := /bin/bash
 BAZEL := bazel
 DATA ?=
 RUN_DATA ?= ./data
+ROUNDS ?= 100
 LISTEN ?= 127.0.0.1:50051
 
 .DEFAULT_GOAL := help
@@ -38,9 +39,8 @@ bench: setup ## speed against a bare gRPC echo and UmaDB, in one run
 	@$(BAZEL) build --compilation_mode=opt //service:daybookd //tests/bench/...
 	@tests/bench/run.sh
 
-crash: build ## kill -9 a hundred times under load; every acknowledged event must be there
-	@$(BAZEL) build //tests/crash/...
-	@tests/crash/kill.sh 100
+crash: build setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
+	@tests/crash/kill.sh $(ROUNDS)
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

@@ -1,4 +1,5 @@
-/* limits.h: every limit of the daemon, with its reason and its arithmetic. Units are in the names. */
+/* limits.h: every limit of the daemon, with its reason and its arithmetic. Units are in the names.
+ * Threads: constants. */
 #ifndef SERVICE_BASE_LIMITS_H
 #define SERVICE_BASE_LIMITS_H
 

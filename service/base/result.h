@@ -1,7 +1,7 @@
 /* result.h: how a function of the daemon says that it failed.
  *
  * Purpose: operating errors are values that must be used; programmer errors are assertions.
- * Ownership and threads: plain data.
+ * Ownership: plain data. Threads: any.
  * Convention: out-parameters are named ret_x, come last and are untouched on failure. */
 #ifndef SERVICE_BASE_RESULT_H
 #define SERVICE_BASE_RESULT_H

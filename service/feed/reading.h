@@ -1,6 +1,6 @@
 /* reading.h: the inside of the feed: its shared state and one reader's progress. For the files of this folder.
  *
- * One mutex guards the state of the feed and of every reading; it is never held across a step, a read of the disk or a
+ * Threads: one mutex guards the state of the feed and of every reading; it is never held across a step, a read of the disk or a
  * callback. A step runs on a pool thread while `running` is set: until it is cleared nobody else touches the cursor, and the
  * reading is not freed. */
 #ifndef SERVICE_FEED_READING_H

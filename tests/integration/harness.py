@@ -1,6 +1,6 @@
 """Starts the real daemon for a test and speaks to it with Python stubs generated from our protos.
 
-Binaries, protos and tools are found from where Bazel puts them: RUNFILES/daybook/... and DAYBOOK_TOOLS.
+Binaries and protos are found in Bazel's runfiles, or in the checkout and its bazel-bin; the tools by DAYBOOK_TOOLS.
 """
 
 import json
@@ -15,10 +15,14 @@ import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(os.environ.get("TEST_SRCDIR", ".")) / "daybook" if "TEST_SRCDIR" in os.environ else pathlib.Path(".")
+if "TEST_SRCDIR" in os.environ:
+    ROOT = BINARIES = pathlib.Path(os.environ["TEST_SRCDIR"]) / "daybook"
+else:
+    ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+    BINARIES = ROOT / "bazel-bin"
 TOOLS = pathlib.Path(os.environ["DAYBOOK_TOOLS"])
-DAYBOOKD = ROOT / "service" / "daybookd"
-DAYBOOK = ROOT / "sdk" / "cli" / "daybook"
+DAYBOOKD = BINARIES / "service" / "daybookd"
+DAYBOOK = BINARIES / "sdk" / "cli" / "daybook"
 GRPCURL = TOOLS / "bin" / "grpcurl"
 # Long enough for a machine that does many other things; a test that waits so long has failed.
 PATIENCE_SECONDS = 60

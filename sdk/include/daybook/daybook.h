@@ -1,4 +1,5 @@
-/* daybook.h: the whole runtime of the C SDK in one include. See each header for its contract. */
+/* daybook.h: the whole runtime of the C SDK in one include. See each header for its contract.
+ * Threads: as each header says. */
 #ifndef DAYBOOK_DAYBOOK_H
 #define DAYBOOK_DAYBOOK_H
 

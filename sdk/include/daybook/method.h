@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define DAYBOOK_MUST_USE __attribute__((warn_unused_result))
+#define DAYBOOK_MUST_USE   __attribute__((warn_unused_result))
 #define DAYBOOK_DEPRECATED __attribute__((deprecated))
 #else
 #define DAYBOOK_MUST_USE

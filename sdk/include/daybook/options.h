@@ -2,7 +2,8 @@
  *
  * Every struct is plain data for a designated initialiser; zero, or NULL, in a field means its default, so that a
  * program goes on compiling and behaving when fields are added. Units are in the names.
- * Ownership: the functions that take options copy what they keep; the caller's structs and strings may go at once. */
+ * Ownership: the functions that take options copy what they keep; the caller's structs and strings may go at once.
+ * Threads: plain data. */
 #ifndef DAYBOOK_OPTIONS_H
 #define DAYBOOK_OPTIONS_H
 
