@@ -1,6 +1,6 @@
 /* version.h: the runtime's version, which travels in the user agent.
  *
- * Ownership and threads: constants. */
+ * Ownership: constants. Threads: any. */
 #ifndef DAYBOOK_SDK_RUNTIME_VERSION_H
 #define DAYBOOK_SDK_RUNTIME_VERSION_H
 

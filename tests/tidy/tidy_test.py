@@ -13,6 +13,8 @@ TOOLS = pathlib.Path(os.environ["DAYBOOK_TOOLS"])
 ROOT = TOOLS.parent
 
 FILE_LINES_MAX = 600
+# Files that were longer when the limit came: they may shrink, never grow.
+FILE_LINES_RATCHET = {"tests/unit/sdk/runtime/server_stream_test.c": 660}
 FUNCTION_LINES_MAX = 70
 LINE_CHARACTERS_MAX = 130
 
@@ -88,8 +90,9 @@ class TidyTest(unittest.TestCase):
     def test_files_are_of_one_idea(self):
         for path in self.sources + tracked("*.py", "*.sh", "*.bzl", "tools/*"):
             lines = text_of(path).splitlines()
-            if len(lines) > FILE_LINES_MAX:
-                self.problem(path, len(lines), f"a file has at most {FILE_LINES_MAX} lines")
+            most = FILE_LINES_RATCHET.get(str(path), FILE_LINES_MAX)
+            if len(lines) > most:
+                self.problem(path, len(lines), f"this file has at most {most} lines")
             if path.suffix not in (".c", ".h"):
                 continue
             for number, line in enumerate(lines, 1):
