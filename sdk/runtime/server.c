@@ -9,7 +9,11 @@
 #include "sdk/runtime/reflection.h"
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
+#include "sdk/runtime/server_call.h"
 #include "sdk/runtime/wait.h"
+
+/* Far longer than a client takes to send its next call after an answer, for machines that have other things to do. */
+#define QUIET_MS 50u
 
 static void complete_shutdown(struct loop_operation *operation, bool ok) {
     assert(ok);
@@ -170,37 +174,62 @@ static bool is_down(const struct daybook_server *server) {
     return server->core_is_down && (!server->started || server->queues_idle == server->queues_count);
 }
 
-/* False: calls are still open, or clients still connected, after `grace_ms`. */
-static bool wait_until_down(struct daybook_server *server, uint32_t grace_ms) {
-    struct wait_deadline deadline = daybook__wait_deadline(grace_ms);
+/* False: calls are still open, or clients still connected. */
+static bool wait_until_down(struct daybook_server *server, const struct wait_deadline *deadline) {
     pthread_mutex_lock(&server->mutex);
-    while (!is_down(server) && daybook__condition_wait(&server->changed, &server->mutex, &deadline)) {
+    while (!is_down(server) && daybook__condition_wait(&server->changed, &server->mutex, deadline)) {
     }
     bool down = is_down(server);
     pthread_mutex_unlock(&server->mutex);
     return down;
 }
 
-void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
-    assert(!server->draining && !daybook__loop_is_inside());
-    server->draining = true;
-    if (server->started) {
-        daybook__health_drain(server->health);
-        if (server->reflection != NULL) daybook__reflection_drain(server->reflection);
+/* Waits until no call has arrived for a while, at most ten times that. */
+static void wait_until_quiet(struct daybook_server *server, uint32_t grace_ms) {
+    uint32_t wait_ms = grace_ms < QUIET_MS ? grace_ms : QUIET_MS;
+    uint32_t count = UINT32_MAX;
+    pthread_mutex_lock(&server->mutex);
+    for (uint32_t i = 0; i < 10 && count != server->parking.count; i++) {
+        count = server->parking.count;
+        struct wait_deadline deadline = daybook__wait_deadline(wait_ms);
+        while (daybook__condition_wait(&server->changed, &server->mutex, &deadline)) {
+        }
     }
-    /* Clients are told to go (GOAWAY) and do so when their calls have ended; closing on them could cost them the answer
-     * that is still in their socket. */
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static void drain_services(struct daybook_server *server, uint32_t grace_ms) {
+    daybook__health_drain(server->health);
+    if (server->reflection != NULL) daybook__reflection_drain(server->reflection);
+    atomic_store(&server->draining, true);
+    if (grace_ms > 0) wait_until_quiet(server, grace_ms);
+}
+
+/* When its shutdown has begun, gRPC resets whatever still arrives, and a client reads that as CANCELLED: it would not try
+ * elsewhere. So calls that come late are parked first. A client with all its calls parked sends no more; then the shutdown
+ * tells it to go (GOAWAY), and only then its calls are answered with UNAVAILABLE, so that the next go elsewhere. */
+void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
+    assert(!atomic_load(&server->draining) && !daybook__loop_is_inside());
+    struct wait_deadline deadline = daybook__wait_deadline(grace_ms);
+    if (server->started)
+        drain_services(server, grace_ms);
+    else
+        atomic_store(&server->draining, true);
     daybook__loop_give(&server->shutdown);
     grpc_server_shutdown_and_notify(server->core, server->loops[0].queue, &server->shutdown);
-    if (grace_ms > 0 && wait_until_down(server, grace_ms)) return;
+    daybook__server_call_release_parked(server);
+    /* Clients close their connections when their calls have ended; closing on them could cost them an answer that is still
+     * in their socket. */
+    if (grace_ms > 0 && wait_until_down(server, &deadline)) return;
     grpc_server_cancel_all_calls(server->core);
 }
 
 daybook_server *daybook_server_close(daybook_server *server) {
     if (server == NULL) return NULL;
-    if (!server->draining) daybook_server_drain(server, 0);
-    bool is_down_now = wait_until_down(server, DAYBOOK_TIMEOUT_NONE);
-    assert(is_down_now);
+    if (!atomic_load(&server->draining)) daybook_server_drain(server, 0);
+    struct wait_deadline never = daybook__wait_deadline(DAYBOOK_TIMEOUT_NONE);
+    bool down = wait_until_down(server, &never);
+    assert(down);
     free_server(server);
     return NULL;
 }

@@ -28,14 +28,22 @@ struct server_method {
     void *registered; /* gRPC's handle */
 };
 
+/* Calls that arrive while the server drains. They get their answer, UNAVAILABLE, only when their clients have been told to
+ * go: see daybook_server_drain. */
+struct server_parking {
+    daybook_server_call *calls;
+    uint32_t count;   /* of all that ever came */
+    bool is_released; /* nobody is kept any more */
+};
+
 struct daybook_server {
     grpc_server *core;
     struct loop loops[DAYBOOK__THREADS_MAX];
     struct server_queue *queues; /* one for each loop */
     uint32_t queues_count;
     uint16_t port;
-    bool started; /* set when nothing above the mutex changes any more */
-    bool draining;
+    bool started;         /* set when nothing above the mutex changes any more */
+    atomic_bool draining; /* calls that arrive now are parked */
     bool without_reflection;
 
     const daybook_service *services[DAYBOOK__SERVICES_MAX];
@@ -51,6 +59,7 @@ struct daybook_server {
     /* How far a shutdown has come. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
+    struct server_parking parking;
     struct loop_operation shutdown;
     bool core_is_down;
     uint32_t queues_idle;

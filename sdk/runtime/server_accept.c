@@ -88,7 +88,9 @@ static void complete_arrival(struct loop_operation *operation, bool ok) {
     }
     struct server_arrival arrival = take_arrival(request);
     arm(request);
-    if (arrival.method->method->kind == DAYBOOK_METHOD_UNARY)
+    if (atomic_load_explicit(&arrival.queue->server->draining, memory_order_relaxed))
+        daybook__server_call_park(&arrival);
+    else if (arrival.method->method->kind == DAYBOOK_METHOD_UNARY)
         daybook__server_call_start(&arrival);
     else
         daybook__server_stream_start(&arrival);

@@ -14,6 +14,7 @@ struct daybook_server_call {
     struct loop_operation ended;
     struct server_command answer;
     grpc_byte_buffer *response;
+    daybook_server_call *parked_next;
     atomic_bool answered;
     _Alignas(16) unsigned char block[];
 };
@@ -91,6 +92,43 @@ void daybook__server_call_refuse(const struct server_arrival *arrival, const cha
     daybook__server_rpc_set_error(&call->rpc, DAYBOOK_UNIMPLEMENTED, "%.*s is not served here", (int)path_size, path);
     start_answer(call);
 }
+
+/* --- Calls that come while the server drains ---------------------------------------------------------------------- */
+
+static void refuse_draining(daybook_server_call *call) {
+    daybook__server_rpc_set_error(&call->rpc, DAYBOOK_UNAVAILABLE, "the server is draining");
+    answer(call);
+}
+
+void daybook__server_call_park(const struct server_arrival *arrival) {
+    daybook_server_call *call = new_call(arrival);
+    if (call == NULL) return;
+    struct daybook_server *server = arrival->queue->server;
+    pthread_mutex_lock(&server->mutex);
+    bool is_released = server->parking.is_released;
+    if (!is_released) {
+        call->parked_next = server->parking.calls;
+        server->parking.calls = call;
+        server->parking.count++;
+    }
+    pthread_mutex_unlock(&server->mutex);
+    if (is_released) refuse_draining(call);
+}
+
+void daybook__server_call_release_parked(struct daybook_server *server) {
+    pthread_mutex_lock(&server->mutex);
+    server->parking.is_released = true;
+    daybook_server_call *call = server->parking.calls;
+    server->parking.calls = NULL;
+    pthread_mutex_unlock(&server->mutex);
+    while (call != NULL) {
+        daybook_server_call *next = call->parked_next;
+        refuse_draining(call);
+        call = next;
+    }
+}
+
+/* --- What handlers call ------------------------------------------------------------------------------------------- */
 
 void daybook_server_call_reply(daybook_server_call *call, const void *response) {
     bool answered_before = atomic_exchange_explicit(&call->answered, true, memory_order_relaxed);

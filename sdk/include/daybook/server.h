@@ -41,7 +41,8 @@ uint16_t daybook_server_port(const daybook_server *server);
 void daybook_server_set_serving(daybook_server *server, const char *service, bool serving);
 
 /* Turns health to NOT_SERVING, lets nothing new in, and waits until every call has ended, at most `grace_ms`; what is
- * left then is cancelled. Handlers may still answer meanwhile. Once, by the thread that will close the server. */
+ * left then is cancelled. Calls that still come are UNAVAILABLE, and their clients are told to connect elsewhere. Handlers
+ * may still answer meanwhile. Once, by the thread that will close the server. */
 void daybook_server_drain(daybook_server *server, uint32_t grace_ms);
 
 /* Drains without grace if that was not done, joins the threads, frees the server. Every handler must answer what it was
@@ -63,7 +64,8 @@ daybook_server_counts daybook_server_count(const daybook_server *server);
 void daybook_server_call_reply(daybook_server_call *call, const void *response);
 
 /* Ends the call with an error. `details` is an encoded google.rpc.Status for "grpc-status-details-bin", or NULL. The text
- * is UTF-8. Any thread, once. */
+ * is UTF-8. Clients take 8 KiB of metadata by default and would see an error about that instead of this one: a text of
+ * more than 1 KiB is cut, details of more than 4 KiB are left out. Any thread, once. */
 void daybook_server_call_fail(daybook_server_call *call, daybook_code code, const char *message, const void *details,
                               size_t details_size);
 
@@ -91,7 +93,8 @@ typedef struct daybook_server_stream_events {
 void daybook_server_stream_watch(daybook_server_stream *stream, const daybook_server_stream_events *events,
                                  void *context);
 
-/* Runs when a message has left (ok) or will never (not ok: the stream is ending; finish it). */
+/* Runs when a message has left (ok) or will never (not ok: the stream is ending; finish it). Exactly once for each message,
+ * also for one that is in flight at the finish; never inside of the call that sends it. */
 typedef void daybook_server_stream_sent(daybook_server_stream *stream, bool ok, void *context);
 
 /* Sends one message, which is serialised before this returns; `sent` tells when the next may be sent. One message in
@@ -99,7 +102,8 @@ typedef void daybook_server_stream_sent(daybook_server_stream *stream, bool ok, 
 void daybook_server_stream_send(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent,
                                 void *context);
 
-/* Bytes that somebody else owns: `release(context)` is called once, from any thread, when they are no longer used. */
+/* Bytes that somebody else owns: `release(context)` is called once, from any thread, when they are no longer used. It may
+ * be inside of gRPC then, so it must neither block nor call this library. */
 typedef struct daybook_bytes {
     const void *data;
     size_t size;
@@ -112,7 +116,9 @@ void daybook_server_stream_send_bytes(daybook_server_stream *stream, daybook_byt
                                       daybook_server_stream_sent *sent, void *context);
 
 /* Runs with the next message of a client that streams; `request` is NULL when the client has said everything or has
- * gone. It is valid until the callback returns. */
+ * gone, or when the stream was finished meanwhile. It is also NULL for a message that is none: whatever the stream is
+ * finished with, it then ends with INVALID_ARGUMENT. The request is valid until the callback returns. Exactly once for each
+ * receive; never inside of it. */
 typedef void daybook_server_stream_received(daybook_server_stream *stream, const void *request, void *context);
 
 /* Asks for the next message of a client that streams; one at a time. Any thread, not after finish. */

@@ -558,3 +558,47 @@ Test(server, closing_with_calls_open_waits_for_their_handlers) {
     answer_parked(&parking, 50);
     fixture_close(&fixture);
 }
+
+/* Calls until one fails. */
+struct caller {
+    pthread_t thread;
+    uint16_t port;
+    struct counter *calls;
+    int code;
+    char message[RAW_MESSAGE_BYTES];
+};
+
+static void *call_until_failure(void *argument) {
+    struct caller *caller = argument;
+    struct raw_channel *channel = raw_channel_open(caller->port);
+    struct raw_status status;
+    do {
+        status = raw_unary(channel, FIXTURE_UNARY, "", 0, NULL);
+        counter_add(caller->calls);
+    } while (status.code == DAYBOOK_OK);
+    caller->code = status.code;
+    memcpy(caller->message, status.message, sizeof caller->message);
+    raw_channel_close(channel);
+    return NULL;
+}
+
+/* A client may try again elsewhere when it is told UNAVAILABLE, and after nothing else. */
+Test(server, a_call_that_comes_too_late_is_unavailable) {
+    for (int round = 0; round < 10; round++) {
+        struct fixture fixture;
+        fixture_open(&fixture, (struct fixture_handlers){.unary = echo}, NULL, 2);
+        struct counter calls = COUNTER_INIT;
+        struct caller callers[8];
+        for (int i = 0; i < 8; i++) {
+            callers[i] = (struct caller){.port = daybook_server_port(fixture.server), .calls = &calls};
+            pthread_create(&callers[i].thread, NULL, call_until_failure, &callers[i]);
+        }
+        counter_wait(&calls, 100);
+        daybook_server_drain(fixture.server, 60000);
+        for (int i = 0; i < 8; i++) {
+            pthread_join(callers[i].thread, NULL);
+            cr_assert_eq(callers[i].code, DAYBOOK_UNAVAILABLE, "%d %s", callers[i].code, callers[i].message);
+        }
+        fixture_close(&fixture);
+    }
+}
