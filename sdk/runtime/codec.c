@@ -6,6 +6,7 @@
 
 #include <grpc/slice.h>
 
+#include "google/protobuf/empty.upb.h"
 #include "upb/decode.h"
 #include "upb/encode.h"
 #include "upb/msg_internal.h"
@@ -85,9 +86,43 @@ codec_result daybook__codec_encode(const void *message, const upb_MiniTable *tab
     return result;
 }
 
-/* The buffer's bytes joined in the arena; NULL without memory. */
+/* This upb (libupb.so.29) reads the last 16 bytes of its input from a copy. A map's entry that holds unknown fields and
+ * crosses into them makes it subtract pointers of two buffers: it aborts, and anybody may send such bytes. So a field
+ * that nobody knows follows the message and lies there alone: number 536,870,911, 16 bytes. */
+static const unsigned char trailer[] = {
+    0xfa, 0xff, 0xff, 0xff, 0x0f, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* Takes the trailer out of the message's unknown fields. False when it is not there, or not as a field of its own, which
+ * the fields before it tell: one whose length runs over the end of the message has swallowed it. */
+static bool trailer_remove(upb_Message *message, upb_Arena *arena) {
+    size_t size = 0;
+    const char *unknown = upb_Message_GetUnknown(message, &size);
+    if (size < sizeof trailer || memcmp(unknown + size - sizeof trailer, trailer, sizeof trailer) != 0) return false;
+    size -= sizeof trailer;
+    if (size > 0 && google_protobuf_Empty_parse(unknown, size, arena) == NULL) return false;
+    upb_Message_Getinternal(message)->internal->unknown_end -= (uint32_t)sizeof trailer;
+    return true;
+}
+
+/* Tables that are looked at before a type counts as one that may hold maps. */
+#define MAP_SEARCH_TABLES_MAX 64
+
+/* Whether there may be a map in a message of this type, at any depth. */
+static bool may_hold_maps(const upb_MiniTable *table, unsigned *tables_left) {
+    if (*tables_left == 0) return true;
+    (*tables_left)--;
+    for (unsigned i = 0; i < table->field_count; i++) {
+        const upb_MiniTable_Field *field = &table->fields[i];
+        if (upb_FieldMode_Get(field) == kUpb_FieldMode_Map) return true;
+        if (upb_IsSubMessage(field) && may_hold_maps(table->subs[field->submsg_index].submsg, tables_left)) return true;
+    }
+    return false;
+}
+
+/* The buffer's bytes joined in the arena, with room for the trailer; NULL without memory. */
 static char *join(const grpc_slice_buffer *slices, upb_Arena *arena) {
-    char *joined = upb_Arena_Malloc(arena, slices->length);
+    char *joined = upb_Arena_Malloc(arena, slices->length + sizeof trailer);
     if (joined == NULL) return NULL;
     size_t offset = 0;
     for (size_t i = 0; i < slices->count; i++) {
@@ -98,25 +133,50 @@ static char *join(const grpc_slice_buffer *slices, upb_Arena *arena) {
     return joined;
 }
 
+static codec_result decode_bytes(const char *bytes, size_t size, const upb_MiniTable *table, upb_Arena *arena,
+                                 upb_Message **ret_message) {
+    upb_Message *message = _upb_Message_New(table, arena);
+    if (message == NULL) return CODEC_NO_MEMORY;
+    /* One copy of the whole message into the arena is cheaper than one of each string, so strings always alias. */
+    int options = kUpb_DecodeOption_AliasString | kUpb_DecodeOption_CheckRequired |
+                  (int)UPB_DECODE_MAXDEPTH(DAYBOOK__CODEC_DEPTH_MAX);
+    codec_result result = from_decode_status(upb_Decode(bytes, size, message, table, NULL, options, arena));
+    if (result == CODEC_OK) *ret_message = message;
+    return result;
+}
+
+/* Decodes `length` bytes that have room for the trailer behind them; `bytes` may be NULL, without memory. */
+static codec_result decode_with_trailer(char *bytes, size_t length, const upb_MiniTable *table, upb_Arena *arena,
+                                        upb_Message **ret_message) {
+    if (bytes == NULL) return CODEC_NO_MEMORY;
+    memcpy(bytes + length, trailer, sizeof trailer);
+    size_t size = length + sizeof trailer;
+    upb_Message *message = NULL;
+    codec_result result = decode_bytes(bytes, size, table, arena, &message);
+    if (result == CODEC_BAD_UTF8) {
+        /* Was it the message's own text, or one that is cut short and took in some of the trailer? Zeros are text. */
+        memset(bytes + length, 0, sizeof trailer);
+        return decode_bytes(bytes, size, table, arena, &message) == CODEC_BAD_UTF8 ? CODEC_BAD_UTF8 : CODEC_MALFORMED;
+    }
+    if (result == CODEC_OK && !trailer_remove(message, arena)) result = CODEC_MALFORMED;
+    if (result == CODEC_OK) *ret_message = message;
+    return result;
+}
+
 static codec_result decode(grpc_byte_buffer *buffer, const upb_MiniTable *table, upb_Arena *arena, bool alias,
                            const void **ret_message) {
     assert(buffer != NULL && buffer->type == GRPC_BB_RAW);
     if (buffer->data.raw.compression != GRPC_COMPRESS_NONE) return CODEC_COMPRESSED;
     const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
-    upb_Message *message = _upb_Message_New(table, arena);
-    if (message == NULL) return CODEC_NO_MEMORY;
-
-    /* One copy of the whole message into the arena is cheaper than one of each string, so strings always alias. */
-    const char *bytes = "";
-    if (alias && slices->count == 1)
-        bytes = (const char *)GRPC_SLICE_START_PTR(slices->slices[0]);
-    else if (slices->length > 0)
-        bytes = join(slices, arena);
-    if (bytes == NULL) return CODEC_NO_MEMORY;
-
-    int options = kUpb_DecodeOption_AliasString | kUpb_DecodeOption_CheckRequired |
-                  (int)UPB_DECODE_MAXDEPTH(DAYBOOK__CODEC_DEPTH_MAX);
-    codec_result result = from_decode_status(upb_Decode(bytes, slices->length, message, table, NULL, options, arena));
+    unsigned tables_left = MAP_SEARCH_TABLES_MAX;
+    upb_Message *message = NULL;
+    codec_result result = CODEC_OK;
+    if (alias && slices->count == 1 && !may_hold_maps(table, &tables_left)) {
+        const char *bytes = (const char *)GRPC_SLICE_START_PTR(slices->slices[0]);
+        result = decode_bytes(bytes, slices->length, table, arena, &message);
+    } else {
+        result = decode_with_trailer(join(slices, arena), slices->length, table, arena, &message);
+    }
     if (result == CODEC_OK) *ret_message = message;
     return result;
 }
@@ -129,4 +189,14 @@ codec_result daybook__codec_decode(grpc_byte_buffer *buffer, const upb_MiniTable
 codec_result daybook__codec_decode_alias(grpc_byte_buffer *buffer, const upb_MiniTable *table, upb_Arena *arena,
                                          const void **ret_message) {
     return decode(buffer, table, arena, true, ret_message);
+}
+
+codec_result daybook__codec_decode_bytes(const void *bytes, size_t size, const upb_MiniTable *table, upb_Arena *arena,
+                                         const void **ret_message) {
+    char *copy = upb_Arena_Malloc(arena, size + sizeof trailer);
+    if (copy != NULL && size > 0) memcpy(copy, bytes, size);
+    upb_Message *message = NULL;
+    codec_result result = decode_with_trailer(copy, size, table, arena, &message);
+    if (result == CODEC_OK) *ret_message = message;
+    return result;
 }

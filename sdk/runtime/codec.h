@@ -35,9 +35,14 @@ DAYBOOK_MUST_USE codec_result daybook__codec_encode(const void *message, const u
 DAYBOOK_MUST_USE codec_result daybook__codec_decode(grpc_byte_buffer *buffer, const upb_MiniTable *table,
                                                     upb_Arena *arena, const void **ret_message);
 
-/* Decodes with strings that point into the buffer where it is in one piece, which spares their copy: the message lives
- * as long as both the arena and the buffer. */
+/* Decodes with strings that point into the buffer where it is in one piece and the type holds no maps, which spares
+ * their copy: the message lives as long as both the arena and the buffer. */
 DAYBOOK_MUST_USE codec_result daybook__codec_decode_alias(grpc_byte_buffer *buffer, const upb_MiniTable *table,
+                                                          upb_Arena *arena, const void **ret_message);
+
+/* Decodes a copy of plain bytes. Whatever comes from another process is decoded here, not by the parse functions that upb
+ * generates: this version of upb aborts on some bytes, see codec.c. */
+DAYBOOK_MUST_USE codec_result daybook__codec_decode_bytes(const void *bytes, size_t size, const upb_MiniTable *table,
                                                           upb_Arena *arena, const void **ret_message);
 
 #endif

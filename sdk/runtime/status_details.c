@@ -5,6 +5,7 @@
 #include "google/protobuf/duration.upb.h"
 #include "google/rpc/error_details.upb.h"
 #include "google/rpc/status.upb.h"
+#include "sdk/runtime/codec.h"
 #include "sdk/runtime/status.h"
 
 /* Most details fit; a larger one goes on in the heap. */
@@ -43,21 +44,31 @@ static void set_retry(daybook_status *status, const google_rpc_RetryInfo *retry)
     if (delay != NULL) status->retry_delay_ms = duration_ms(delay);
 }
 
+/* NULL when it is malformed. */
+static const void *detail_decode(upb_StringView value, const upb_MiniTable *table, upb_Arena *arena) {
+    const void *detail = NULL;
+    codec_result result = daybook__codec_decode_bytes(value.data, value.size, table, arena, &detail);
+    return result == CODEC_OK ? detail : NULL;
+}
+
 void daybook__status_add_details(daybook_status *status, const void *details, size_t details_size) {
     if (status == NULL || status->code == DAYBOOK_OK) return;
     char memory[DETAILS_ARENA_BYTES] __attribute__((aligned(16), uninitialized));
     upb_Arena *arena = upb_Arena_Init(memory, sizeof memory, &upb_alloc_global);
-    const google_rpc_Status *rich = google_rpc_Status_parse(details, details_size, arena);
+    const void *rich = NULL;
     size_t count = 0;
-    const google_protobuf_Any *const *anys = rich == NULL ? NULL : google_rpc_Status_details(rich, &count);
+    const google_protobuf_Any *const *anys = NULL;
+    if (daybook__codec_decode_bytes(details, details_size, &google_rpc_Status_msginit, arena, &rich) == CODEC_OK) {
+        anys = google_rpc_Status_details(rich, &count);
+    }
     for (size_t i = 0; i < count; i++) {
         upb_StringView type_url = google_protobuf_Any_type_url(anys[i]);
         upb_StringView value = google_protobuf_Any_value(anys[i]);
         if (is_type(type_url, "google.rpc.ErrorInfo")) {
-            const google_rpc_ErrorInfo *info = google_rpc_ErrorInfo_parse(value.data, value.size, arena);
+            const void *info = detail_decode(value, &google_rpc_ErrorInfo_msginit, arena);
             if (info != NULL) set_reason(status, google_rpc_ErrorInfo_reason(info));
         } else if (is_type(type_url, "google.rpc.RetryInfo")) {
-            const google_rpc_RetryInfo *retry = google_rpc_RetryInfo_parse(value.data, value.size, arena);
+            const void *retry = detail_decode(value, &google_rpc_RetryInfo_msginit, arena);
             if (retry != NULL) set_retry(status, retry);
         }
     }
