@@ -32,17 +32,32 @@ struct field {
     struct bytes bytes; /* of WIRE_BYTES */
 };
 
+/* Like varint_read, but bits beyond the 64th are dropped: an event is as its sender encoded it, and the decoder that let
+ * it in drops them, too. */
+static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, uint64_t *ret_value) {
+    uint64_t value = 0;
+    for (unsigned index = 0; index < VARINT_BYTES_MAX && at < end; index++) {
+        const uint8_t byte = *at++;
+        value |= (uint64_t)(byte & 0x7f) << (7 * index);
+        if (byte < 0x80) {
+            *ret_value = value;
+            return at;
+        }
+    }
+    return NULL;
+}
+
 /* Reads the field at `at`; of a group only its begin or end. NULL when it is malformed. */
 static const uint8_t *field_read(const uint8_t *at, const uint8_t *end, struct field *ret_field) {
     uint64_t value = 0;
-    at = varint_read(at, end, &value);
+    at = number_read(at, end, &value);
     if (at == NULL || value >> 3 == 0 || value >> 3 > FIELD_NUMBER_MAX) return NULL;
     ret_field->number = (uint32_t)(value >> 3);
     ret_field->wire = (uint32_t)(value & 7);
     size_t size = 0;
     switch (ret_field->wire) {
     case WIRE_VARINT:
-        return varint_read(at, end, &value);
+        return number_read(at, end, &value);
     case WIRE_FIXED64:
         size = 8;
         break;
@@ -50,7 +65,7 @@ static const uint8_t *field_read(const uint8_t *at, const uint8_t *end, struct f
         size = 4;
         break;
     case WIRE_BYTES:
-        at = varint_read(at, end, &value);
+        at = number_read(at, end, &value);
         if (at == NULL || value > (uint64_t)(end - at)) return NULL;
         size = (size_t)value;
         ret_field->bytes = bytes_of(at, size);
