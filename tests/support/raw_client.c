@@ -26,6 +26,9 @@ struct raw_call {
     bool is_finished;
 };
 
+/* What core's own compression is asked for by. */
+const struct raw_header raw_gzip = {.key = GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY, .value = "gzip"};
+
 struct raw_channel *raw_channel_open(uint16_t port) {
     grpc_init();
     char target[32];
@@ -83,7 +86,7 @@ static bool run(struct raw_call *call, const grpc_op *operations, size_t count) 
 }
 
 struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
-                                const char *encoding) {
+                                const struct raw_header *header) {
     struct raw_call *call = calloc(1, sizeof *call);
     assert(call != NULL);
     gpr_timespec deadline =
@@ -96,15 +99,18 @@ struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, u
     call->call = grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, call->queue, method, NULL,
                                           deadline, NULL);
     grpc_slice_unref(method);
-    grpc_metadata header = {0};
-    if (encoding != NULL) {
-        /* What core's own compression is asked for by. */
-        header.key = grpc_slice_from_static_string(GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY);
-        header.value = grpc_slice_from_static_string(encoding);
+    grpc_metadata metadata = {0};
+    if (header != NULL) {
+        metadata.key = grpc_slice_from_copied_string(header->key);
+        metadata.value = grpc_slice_from_copied_string(header->value);
     }
     grpc_op operation = {.op = GRPC_OP_SEND_INITIAL_METADATA,
-                         .data.send_initial_metadata = {.count = encoding == NULL ? 0 : 1, .metadata = &header}};
+                         .data.send_initial_metadata = {.count = header == NULL ? 0 : 1, .metadata = &metadata}};
     run(call, &operation, 1);
+    if (header != NULL) {
+        grpc_slice_unref(metadata.key);
+        grpc_slice_unref(metadata.value);
+    }
     return call;
 }
 

@@ -38,9 +38,18 @@ void raw_channel_close(struct raw_channel *channel);
 /* Waits until the connection stands. */
 void raw_channel_connect(struct raw_channel *channel);
 
-/* Starts a call by sending its headers. `encoding` NULL: identity, "gzip": messages that are compressed. */
+/* A piece of request metadata. */
+struct raw_header {
+    const char *key;
+    const char *value;
+};
+
+/* With this one, messages are compressed. */
+extern const struct raw_header raw_gzip;
+
+/* Starts a call by sending its headers; `header` is one more, or NULL. */
 struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
-                                const char *encoding);
+                                const struct raw_header *header);
 
 /* False: the call has ended. */
 bool raw_call_send(struct raw_call *call, const void *data, size_t size);

@@ -63,10 +63,15 @@ const daybook_service fixture_service = {
     .full_name = FIXTURE_SERVICE, .methods = methods, .methods_count = sizeof methods / sizeof methods[0]};
 
 void fixture_open(struct fixture *fixture, struct fixture_handlers handlers, void *context, uint32_t threads_count) {
+    fixture_open_with(fixture, handlers, context, (daybook_server_options){.threads_count = threads_count});
+}
+
+void fixture_open_with(struct fixture *fixture, struct fixture_handlers handlers, void *context,
+                       daybook_server_options options) {
     daybook_status status;
     fixture->handlers = handlers;
-    fixture->server = daybook_server_open(
-        &(daybook_server_options){.listen = "127.0.0.1:0", .threads_count = threads_count}, &status);
+    options.listen = "127.0.0.1:0";
+    fixture->server = daybook_server_open(&options, &status);
     cr_assert_not_null(fixture->server, "%s", status.message);
     cr_assert(daybook_server_add_service(fixture->server, &fixture_service, &fixture->handlers, context, &status));
     cr_assert(daybook_server_start(fixture->server, &status), "%s", status.message);

@@ -39,6 +39,10 @@ struct fixture {
 
 /* Starts a server with these handlers on one or more threads, and a client of it. */
 void fixture_open(struct fixture *fixture, struct fixture_handlers handlers, void *context, uint32_t threads_count);
+
+/* The same with options of the test's; where it listens is set here. */
+void fixture_open_with(struct fixture *fixture, struct fixture_handlers handlers, void *context,
+                       daybook_server_options options);
 void fixture_close(struct fixture *fixture);
 
 /* As StringValue: what a client sends, and what it has received. The bytes of `encode` are to be freed. */
