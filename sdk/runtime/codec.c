@@ -93,8 +93,8 @@ static const unsigned char trailer[] = {
     0xfa, 0xff, 0xff, 0xff, 0x0f, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 
-/* Takes the trailer out of the message's unknown fields. False when it is not there, or not as a field of its own, which
- * the fields before it tell: one whose length runs over the end of the message has swallowed it. */
+/* Takes the trailer out of the message's unknown fields. False when it is not there, or not as a field of its own,
+ * which the fields before it tell: one whose length runs over the end of the message has swallowed it. */
 static bool trailer_remove(upb_Message *message, upb_Arena *arena) {
     size_t size = 0;
     const char *unknown = upb_Message_GetUnknown(message, &size);

@@ -40,8 +40,8 @@ DAYBOOK_MUST_USE codec_result daybook__codec_decode(grpc_byte_buffer *buffer, co
 DAYBOOK_MUST_USE codec_result daybook__codec_decode_alias(grpc_byte_buffer *buffer, const upb_MiniTable *table,
                                                           upb_Arena *arena, const void **ret_message);
 
-/* Decodes a copy of plain bytes. Whatever comes from another process is decoded here, not by the parse functions that upb
- * generates: this version of upb aborts on some bytes, see codec.c. */
+/* Decodes a copy of plain bytes. Whatever comes from another process is decoded here, not by the parse functions that
+ * upb generates: this version of upb aborts on some bytes, see codec.c. */
 DAYBOOK_MUST_USE codec_result daybook__codec_decode_bytes(const void *bytes, size_t size, const upb_MiniTable *table,
                                                           upb_Arena *arena, const void **ret_message);
 

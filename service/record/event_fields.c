@@ -32,8 +32,8 @@ struct field {
     struct bytes bytes; /* of WIRE_BYTES */
 };
 
-/* Like varint_read, but bits beyond the 64th are dropped: an event is as its sender encoded it, and the decoder that let
- * it in drops them, too. */
+/* Like varint_read, but bits beyond the 64th are dropped: an event is as its sender encoded it, and the decoder that
+ * let it in drops them, too. */
 static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, uint64_t *ret_value) {
     uint64_t value = 0;
     for (unsigned index = 0; index < VARINT_BYTES_MAX && at < end; index++) {

@@ -70,9 +70,9 @@ void store_reader_end(struct store_reader *reader) {
 }
 
 /* LMDB fills a page from its end, so that following records lie at descending addresses, then at the end of the next
- * page: an order that processors do not foresee. This asks for the bytes a few records ahead, which makes a scan of small
- * records three times as fast. An address that is not there does no harm. Inlined by force, because GCC takes a function
- * that only prefetches for one without effect and drops the call. */
+ * page: an order that processors do not foresee. This asks for the bytes a few records ahead, which makes a scan of
+ * small records three times as fast. An address that is not there does no harm. Inlined by force, because GCC takes a
+ * function that only prefetches for one without effect and drops the call. */
 static inline __attribute__((always_inline)) void ahead_prefetch(const MDB_val *value, uint64_t page_bytes) {
     if (value->mv_size > page_bytes / 2) return; /* it has pages of its own, which are read in order */
     const uintptr_t begin = (uintptr_t)value->mv_data;

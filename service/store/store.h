@@ -9,9 +9,10 @@
  * Tables `streams`, `checkpoints`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1) and
  * "store_id" (the 36 characters of FORMAT, so that files of two stores are not mixed up).
  *
- * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE nothing
- * may be acknowledged any more and the process must end: LMDB's next commit might succeed on a broken file.
- * Threads: the writing functions belong to one thread; each reader to one thread at a time; open and close to nobody else.
+ * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE
+ * nothing may be acknowledged any more and the process must end: LMDB's next commit might succeed on a broken file.
+ * Threads: the writing functions belong to one thread; each reader to one thread at a time; open and close to nobody
+ * else.
  */
 #ifndef SERVICE_STORE_STORE_H
 #define SERVICE_STORE_STORE_H
@@ -32,9 +33,10 @@ struct store_options {
     bool remote_file_system_allowed;
 };
 
-/* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another daemon),
- * FAILURE_FORMAT (newer or foreign; nothing is touched), FAILURE_CORRUPT (a file is shorter than LMDB's pages say: checked
- * before mapping), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable, remote). */
+/* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another
+ * daemon), FAILURE_FORMAT (newer or foreign; nothing is touched), FAILURE_CORRUPT (a file is shorter than LMDB's pages
+ * say: checked before mapping), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable,
+ * remote), FAILURE_MEMORY (address space). */
 MUST_USE result store_open(const struct store_options *options, struct store **ret_store, struct problem *ret_problem);
 
 /* Every reader must be closed before. NULL is allowed. Returns NULL. */
@@ -45,19 +47,19 @@ const char *store_id(const struct store *store);
 /* The data directory. Valid until close. */
 const char *store_directory(const struct store *store);
 
-/* --- Writing: one transaction at a time. ---------------------------------------------------------------------------- */
+/* --- Writing: one transaction at a time. -------------------------------------------------------------------------- */
 
 MUST_USE result store_begin(struct store *store);
 /* The last position as the transaction sees it, 0 in an empty store. */
 uint64_t store_position_last(const struct store *store);
 /* Stores the record with the position after the last one, and its checksum. Asserts that positions have no gap. */
 MUST_USE result store_append(struct store *store, uint64_t position, struct bytes record);
-/* On disk when it returns RESULT_OK. FAILURE_STORAGE_FULL: nothing was written and the store goes on; FAILURE_STORAGE: see
- * above. In each case the transaction is over. */
+/* On disk when it returns RESULT_OK. FAILURE_STORAGE_FULL: nothing was written and the store goes on; FAILURE_STORAGE:
+ * see above. In each case the transaction is over. */
 MUST_USE result store_commit(struct store *store);
 void store_abort(struct store *store);
 
-/* --- Reading: short transactions, never at a client's pace. --------------------------------------------------------- */
+/* --- Reading: short transactions, never at a client's pace. ------------------------------------------------------- */
 
 MUST_USE result store_reader_open(struct store *store, struct store_reader **ret_reader);
 struct store_reader *store_reader_close(struct store_reader *reader);
@@ -66,9 +68,9 @@ struct store_reader *store_reader_close(struct store_reader *reader);
 MUST_USE result store_reader_begin(struct store_reader *reader, uint64_t *ret_position_last);
 void store_reader_end(struct store_reader *reader);
 
-/* The record at a position, its checksum verified and cut off; FAILURE_NOT_FOUND, or FAILURE_CORRUPT when the checksum is
- * wrong. Following positions in order, up or down, cost a step of the cursor instead of a search. The view is valid until
- * store_reader_end. */
+/* The record at a position, its checksum and its position verified and the checksum cut off; FAILURE_NOT_FOUND, or
+ * FAILURE_CORRUPT when they are wrong. Following positions in order, up or down, cost a step of the cursor instead of a
+ * search. The view is valid until store_reader_end. */
 MUST_USE result store_reader_get(struct store_reader *reader, uint64_t position, struct bytes *ret_record);
 
 /* Bytes of the log's file in use (pages), for figures. */

@@ -13,8 +13,8 @@
 /* Opens the store in a directory. */
 struct store *stores_open(const char *directory);
 
-/* The record that the tests expect at a position: stream "stream-<position % 7>", a payload of `payload_bytes` that follows
- * from the position. The caller frees it. */
+/* The record that the tests expect at a position: stream "stream-<position % 7>", a payload of `payload_bytes` that
+ * follows from the position. The caller frees it. */
 struct bytes stores_record(uint64_t position, size_t payload_bytes);
 void stores_record_free(struct bytes record);
 

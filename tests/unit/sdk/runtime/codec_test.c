@@ -122,8 +122,8 @@ Test(codec, a_message_in_pieces_is_joined) {
     upb_Arena_Free(arena);
 }
 
-/* An entry of a map with fields that nobody knows, at each distance from the end of the message: upb alone aborts on the
- * ones that cross into its last 16 bytes. */
+/* An entry of a map with fields that nobody knows, at each distance from the end of the message: upb alone aborts on
+ * the ones that cross into its last 16 bytes. */
 Test(codec, unknown_fields_of_a_map_entry_do_no_harm_at_the_end) {
     for (size_t entry_size = 2; entry_size <= 60; entry_size += 2) {
         for (size_t after = 0; after <= 40; after += 2) {
@@ -136,7 +136,7 @@ Test(codec, unknown_fields_of_a_map_entry_do_no_harm_at_the_end) {
     }
 }
 
-/* What keeps upb from the end of its input is neither content for a field that is cut short, nor left in the message. */
+/* What keeps upb from the end of its input is neither content for a field that is cut short nor left in the message. */
 Test(codec, the_end_of_a_message_is_its_end) {
     for (unsigned length = 4; length < 128; length++) {
         const char bytes[] = {0x12, (char)length, 'a', 'b', 'c'}; /* EchoResponse.payload */
