@@ -53,7 +53,7 @@ static const void *detail_decode(upb_StringView value, const upb_MiniTable *tabl
 
 void daybook__status_add_details(daybook_status *status, const void *details, size_t details_size) {
     if (status == NULL || status->code == DAYBOOK_OK) return;
-    char memory[DETAILS_ARENA_BYTES] __attribute__((aligned(16), uninitialized));
+    char memory[DETAILS_ARENA_BYTES] __attribute__((aligned(16)));
     upb_Arena *arena = upb_Arena_Init(memory, sizeof memory, &upb_alloc_global);
     const void *rich = NULL;
     size_t count = 0;

@@ -21,7 +21,8 @@ typedef void daybook_call_done(daybook_call *call, void *context);
 DAYBOOK_MUST_USE daybook_call *daybook_call_start(daybook_client *client, const daybook_method *method,
                                                   const void *request, const daybook_call_options *options);
 
-/* Waits until the call has ended. False: it still runs after `wait_ms` (DAYBOOK_TIMEOUT_NONE: wait for ever). */
+/* Waits until the call has ended and its `done` has returned. False: not within `wait_ms` (DAYBOOK_TIMEOUT_NONE: wait for
+ * ever). A completion may ask with 0 but must not wait. */
 DAYBOOK_MUST_USE bool daybook_call_wait(daybook_call *call, uint32_t wait_ms);
 
 /* Runs `done` exactly once: now, when the call has ended already, else on a thread of the client. At most once a call.
@@ -37,7 +38,8 @@ const daybook_status *daybook_call_status(const daybook_call *call);
 /* The response; asserts that the call has ended. NULL unless the status is OK. Valid until daybook_call_free. */
 const void *daybook_call_result(const daybook_call *call);
 
-/* Frees the call; a running one is cancelled and its `done` will not run. NULL is allowed. Returns NULL. */
+/* Frees the call; a running one is cancelled and its `done` will not run: one that runs already on another thread is
+ * waited for. NULL is allowed. Returns NULL. */
 daybook_call *daybook_call_free(daybook_call *call);
 
 /* The blocking form: start, wait, decode the response into `arena`. False: `ret_status` says why and `ret_response` is

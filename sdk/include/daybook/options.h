@@ -20,7 +20,8 @@ extern "C" {
 /* The default timeout of a unary call. Streams have none by default. */
 #define DAYBOOK_TIMEOUT_DEFAULT_MS 5000
 
-/* A piece of request metadata. The key is lower-case ASCII; the value is printable ASCII. */
+/* A piece of request metadata. The key is 1 to 255 characters of a-z 0-9 _ - . and none that gRPC uses itself; the value
+ * is at most 8,192 characters of printable ASCII. */
 typedef struct daybook_header {
     const char *key;
     const char *value;
@@ -36,7 +37,7 @@ typedef struct daybook_client_options {
     uint32_t message_bytes_max;
     /* A ping after this long without traffic, while calls are open; 0: 30,000. At least 10,000. */
     uint32_t keepalive_ms;
-    /* Longest pause between two attempts to connect; 0: 2,000. */
+    /* Longest pause between two attempts to connect; 0: 2,000. At least 100. */
     uint32_t reconnect_backoff_max_ms;
 } daybook_client_options;
 
@@ -57,17 +58,17 @@ typedef struct daybook_server_options {
     uint32_t threads_count;
     /* Largest message received; 0: 16 MiB. */
     uint32_t message_bytes_max;
-    /* Largest metadata of a call; 0: 16 KiB. */
+    /* Largest metadata of a call; 0: 16 KiB. From 1 KiB to 16 MiB. */
     uint32_t metadata_bytes_max;
     /* Open calls on one connection; 0: 1,024. */
     uint32_t concurrent_calls_max;
-    /* What gRPC may allocate for all connections together; 0: 256 MiB. */
+    /* What gRPC may allocate for all connections together; 0: 256 MiB. At least 1 MiB. */
     uint64_t memory_bytes_max;
-    /* A ping after this long without traffic; 0: 30,000. */
+    /* A ping after this long without traffic; 0: 30,000. At least 1,000. */
     uint32_t keepalive_ms;
-    /* How long its answer may take before the connection is closed; 0: 10,000. */
+    /* How long its answer may take before the connection is closed; 0: 10,000. At least 1,000. */
     uint32_t keepalive_timeout_ms;
-    /* A connection without calls is closed after this; 0: 600,000. */
+    /* A connection without calls is closed after this; 0: 600,000. At least 1,000. */
     uint32_t connection_idle_ms;
     /* A handshake that takes longer is cut; 0: 10,000. */
     uint32_t handshake_timeout_ms;

@@ -37,7 +37,8 @@ DAYBOOK_MUST_USE daybook_next daybook_stream_next(daybook_stream *stream, uint32
 /* Asks the stream to end; `next` then reports ERROR with CANCELLED. Any thread, any number of times. */
 void daybook_stream_cancel(daybook_stream *stream);
 
-/* Cancels a stream that still runs, waits for its last completion, frees it. NULL is allowed. Returns NULL. */
+/* Cancels a stream that still runs, waits for its last completion, frees it. NULL is allowed. Returns NULL.
+ * Must not be called from a completion. */
 daybook_stream *daybook_stream_close(daybook_stream *stream);
 
 #ifdef __cplusplus

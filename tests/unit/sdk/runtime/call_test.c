@@ -193,10 +193,11 @@ Test(call, a_bad_header_ends_it_before_anything_is_sent) {
 
 static void *call_many(void *argument) {
     const void *request = argument;
+    daybook_call_options patient = {.timeout_ms = DAYBOOK_TIMEOUT_NONE};
     for (size_t i = 0; i < CALLS_A_CALLER; i++) {
         upb_Arena *arena = upb_Arena_New();
         const void *response = NULL;
-        bool ok = daybook_call_unary(fixture.client, &ECHO_CALL, request, NULL, arena, &response, NULL);
+        bool ok = daybook_call_unary(fixture.client, &ECHO_CALL, request, &patient, arena, &response, NULL);
         bool same = ok && daybook_test_EchoResponse_payload(response).size == 300;
         upb_Arena_Free(arena);
         if (!same) return argument;

@@ -126,9 +126,24 @@ Test(stream, next_accepts_no_status) {
 
 Test(stream, the_deadline_ends_it) {
     daybook_stream *stream =
-        open_stream(&(struct echo_script){.count = 1, .hold = true}, &(daybook_call_options){.timeout_ms = 200});
-    read_message(stream, 0);
+        open_stream(&(struct echo_script){.hold = true}, &(daybook_call_options){.timeout_ms = 30});
     assert_error(stream, DAYBOOK_DEADLINE_EXCEEDED);
+    daybook_stream_close(stream);
+}
+
+Test(stream, a_reader_may_poll) {
+    daybook_stream *stream = open_stream(&(struct echo_script){.count = 500, .payload_bytes = 2000}, NULL);
+    uint32_t received = 0;
+    for (uint32_t wait_ms = 0;; wait_ms = (wait_ms + 1) % 3) {
+        const void *message = NULL;
+        daybook_next next = daybook_stream_next(stream, wait_ms, &message, NULL);
+        if (next == DAYBOOK_NEXT_TIMEOUT) continue;
+        if (next != DAYBOOK_NEXT_MESSAGE) break;
+        cr_assert_eq(daybook_test_EchoResponse_index(message), received);
+        received++;
+    }
+    cr_assert_eq(received, 500);
+    assert_end(stream);
     daybook_stream_close(stream);
 }
 
