@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,30 +35,10 @@ uint64_t measure_own_cpu_us(void) {
     return clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
 }
 
-/* A tick is the unit of /proc's processor times. */
-static uint64_t ticks_to_us(uint64_t ticks) {
-    return ticks * (US_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
 bool measure_cpu_us(pid_t pid, uint64_t *ret_cpu_us) {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return false;
-    char line[1024];
-    size_t size = fread(line, 1, sizeof line - 1, file);
-    (void)fclose(file);
-    line[size] = '\0';
-
-    /* The name of the program stands in parentheses and may hold anything, so fields are counted from the last ')'. */
-    const char *after_name = strrchr(line, ')');
-    unsigned long long user_ticks = 0;
-    unsigned long long system_ticks = 0;
-    if (after_name == NULL) return false;
-    if (sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user_ticks, &system_ticks) !=
-        2)
-        return false;
-    *ret_cpu_us = ticks_to_us(user_ticks + system_ticks);
+    clockid_t clock;
+    if (clock_getcpuclockid(pid, &clock) != 0) return false;
+    *ret_cpu_us = clock_ns(clock) / 1000;
     return true;
 }
 
@@ -74,6 +53,6 @@ bool measure_machine_cpu_us(uint64_t *ret_cpu_us) {
     if (fields_count != 6) return false;
     uint64_t sum = 0;
     for (size_t i = 0; i < 6; i++) sum += ticks[i];
-    *ret_cpu_us = ticks_to_us(sum);
+    *ret_cpu_us = sum * (US_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
     return true;
 }

@@ -1,7 +1,7 @@
 /* measure.h: clocks, and what a process has used.
  *
  * Ownership: nothing is kept. Threads: any. Errors: the functions that look at another process return false when it is
- * gone or its /proc entry cannot be read. */
+ * gone, those that look at the machine when /proc cannot be read. */
 #ifndef DAYBOOK_TESTS_BENCH_MEASURE_H
 #define DAYBOOK_TESTS_BENCH_MEASURE_H
 
@@ -21,7 +21,7 @@ void measure_wait_until_ns(uint64_t end_ns);
 /* Processor time of this process, all threads. */
 uint64_t measure_own_cpu_us(void);
 
-/* Processor time of the process `pid`, user and system, all threads; its unit is the kernel's tick, mostly 10 ms. */
+/* Processor time of the process `pid`, user and system, all threads it ever had. */
 bool measure_cpu_us(pid_t pid, uint64_t *ret_cpu_us);
 
 /* Processor time that everything on this machine has used, over all cores, with what its host has stolen from it. */

@@ -70,11 +70,13 @@ bool phase_read(const struct phase_options *options) {
     char error[CALL_ERROR_BYTES] = "";
     uint64_t server_begin_us = 0;
     uint64_t server_end_us = 0;
-    bool has_cpu = options->server_pid != 0 && measure_cpu_us(options->server_pid, &server_begin_us);
+    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &server_begin_us);
+    uint64_t client_begin_us = measure_own_cpu_us();
     uint64_t begin_ns = measure_now_ns();
     bool ok = read_all(options, &connection, &totals, error);
     double seconds = (double)(measure_now_ns() - begin_ns) / 1e9;
-    has_cpu = has_cpu && measure_cpu_us(options->server_pid, &server_end_us);
+    uint64_t client_us = measure_own_cpu_us() - client_begin_us;
+    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &server_end_us);
     connection_close(&connection);
     if (!ok) {
         (void)fprintf(stderr, "load: %s: %s\n", name, error);
@@ -86,10 +88,11 @@ bool phase_read(const struct phase_options *options) {
         return false;
     }
     double events = (double)totals.events_count;
-    printf("phase=read peer=%s events=%" PRIu64 " events_per_second=%.0f mib_per_second=%.0f bytes_per_message=%.0f"
-           " server_us=%.3f\n",
-           name, totals.events_count, events / seconds, (double)totals.bytes_count / seconds / (1024.0 * 1024.0),
-           (double)totals.bytes_count / (double)totals.messages_count,
-           has_cpu ? (double)(server_end_us - server_begin_us) / events : 0.0);
+    double bytes = (double)totals.bytes_count;
+    printf("phase=read peer=%s events=%" PRIu64 " events_per_second=%.0f mib_per_second=%.0f", name,
+           totals.events_count, events / seconds, bytes / seconds / (1024.0 * 1024.0));
+    printf(" bytes_per_event=%.0f bytes_per_message=%.0f server_us=%.3f client_us=%.3f\n", bytes / events,
+           bytes / (double)totals.messages_count, (double)(server_end_us - server_begin_us) / events,
+           (double)client_us / events);
     return true;
 }
