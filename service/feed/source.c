@@ -10,9 +10,12 @@ static bool chunk_holds(const struct chunk *chunk, uint64_t position) {
     return chunk != NULL && position >= chunk_position_first(chunk) && position <= chunk_position_last(chunk);
 }
 
-/* Makes the chunk of a position the current one; the one before is kept for the view that was taken from it. */
+/* Makes the chunk of a position the current one; the one before is kept for the view that was taken from it. A step that
+ * has come to the disk goes on there as far as its snapshot reaches: to look into the tail for every event of a long
+ * history would cost as much as to check its sum. */
 static bool chunk_move(struct source *source, uint64_t position) {
     if (chunk_holds(source->chunk, position)) return true;
+    if (source->snapshot_taken && position <= source->snapshot_last) return false;
     struct chunk *chunk = tail_find(source->tail, position);
     if (chunk == NULL) return false;
     chunk_unref(source->chunk_before);
@@ -23,7 +26,7 @@ static bool chunk_move(struct source *source, uint64_t position) {
 
 static result log_get(struct source *source, uint64_t position, struct bytes *ret_record) {
     if (!source->snapshot_taken) {
-        TRY(store_reader_begin(source->reader, NULL));
+        TRY(store_reader_begin(source->reader, &source->snapshot_last));
         source->snapshot_taken = true;
     }
     const result found = store_reader_get(source->reader, position, ret_record);
