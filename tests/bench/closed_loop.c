@@ -1,7 +1,5 @@
 #include "tests/bench/closed_loop.h"
 
-#include "tests/bench/measure.h"
-
 #include <assert.h>
 #include <grpc/support/time.h>
 #include <pthread.h>
@@ -107,21 +105,6 @@ static void worker_deinit(struct worker *worker) {
     connection_close(&worker->connection);
 }
 
-/* Processor times at one moment. */
-struct cpu_times {
-    uint64_t server_us;
-    uint64_t client_us;
-    uint64_t machine_us;
-};
-
-/* Takes the times; what is not known stays 0. */
-static struct cpu_times take_cpu(const struct closed_loop_options *options) {
-    struct cpu_times times = {.client_us = measure_own_cpu_us()};
-    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &times.server_us);
-    (void)measure_machine_cpu_us(&times.machine_us);
-    return times;
-}
-
 /* Starts all workers, measures over the window and waits for them. */
 static void run_workers(struct worker *workers, uint32_t workers_count, const struct closed_loop_options *options,
                         struct closed_loop_result *result) {
@@ -133,21 +116,17 @@ static void run_workers(struct worker *workers, uint32_t workers_count, const st
     }
 
     measure_wait_until_ns(window.begin_ns);
-    struct cpu_times begin = take_cpu(options);
-    struct cpu_times end = begin;
+    struct measure_times begin = measure_times_now(options->server_pid);
     if (options->window_ns > 0) {
         measure_wait_until_ns(window.end_ns);
-        end = take_cpu(options);
+        result->times = measure_times_since(&begin, options->server_pid);
+        result->elapsed_ns = options->window_ns;
     }
     for (uint32_t i = 0; i < workers_count; i++) (void)pthread_join(workers[i].thread, NULL);
-    result->elapsed_ns = options->window_ns;
     if (options->window_ns == 0) {
-        end = take_cpu(options);
+        result->times = measure_times_since(&begin, options->server_pid);
         result->elapsed_ns = measure_now_ns() - window.begin_ns;
     }
-    result->server_cpu_us = end.server_us - begin.server_us;
-    result->client_cpu_us = end.client_us - begin.client_us;
-    result->machine_cpu_us = end.machine_us - begin.machine_us;
 }
 
 /* Adds what a worker has counted. False: it failed. */

@@ -9,6 +9,7 @@
 
 #include "tests/bench/connection.h"
 #include "tests/bench/histogram.h"
+#include "tests/bench/measure.h"
 
 #include <sys/types.h>
 
@@ -35,10 +36,7 @@ struct closed_loop_result {
     /* Inside the window. */
     uint64_t calls_count;
     uint64_t elapsed_ns;
-    uint64_t server_cpu_us;
-    uint64_t client_cpu_us;
-    /* Of the whole machine, these two and everything else: tells whether the measurement had the cores to itself. */
-    uint64_t machine_cpu_us;
+    struct measure_times times;
     /* Microseconds from the start of a call to its end. */
     struct histogram latency_us;
     /* With warm-up and drain: what the server has taken. */

@@ -1,11 +1,9 @@
 /* measure.h: clocks, and what a process has used.
  *
- * Ownership: nothing is kept. Threads: any. Errors: the functions that look at another process return false when it is
- * gone, those that look at the machine when /proc cannot be read. */
+ * Ownership: nothing is kept. Threads: any. Errors: none; a time that cannot be learned is 0. */
 #ifndef DAYBOOK_TESTS_BENCH_MEASURE_H
 #define DAYBOOK_TESTS_BENCH_MEASURE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,13 +16,24 @@ uint64_t measure_wall_us(void);
 /* Returns at `end_ns` of the monotonic clock, or at once when that has passed. */
 void measure_wait_until_ns(uint64_t end_ns);
 
-/* Processor time of this process, all threads. */
-uint64_t measure_own_cpu_us(void);
+/* Processor times, in microseconds: at one moment, or between two. What is not known is 0. */
+struct measure_times {
+    /* The server's process: user and system, all threads that it ever had. */
+    uint64_t server_us;
+    /* This process. */
+    uint64_t client_us;
+    /* Everything on this machine, over all cores, with what its host has stolen from it. */
+    uint64_t machine_us;
+};
 
-/* Processor time of the process `pid`, user and system, all threads it ever had. */
-bool measure_cpu_us(pid_t pid, uint64_t *ret_cpu_us);
+/* The times now. `server_pid` 0: there is no such process. */
+struct measure_times measure_times_now(pid_t server_pid);
 
-/* Processor time that everything on this machine has used, over all cores, with what its host has stolen from it. */
-bool measure_machine_cpu_us(uint64_t *ret_cpu_us);
+/* The times that have passed since `begin`. */
+struct measure_times measure_times_since(const struct measure_times *begin, pid_t server_pid);
+
+/* How many cores others than the server and this process have used in that time: whether a measurement had the machine
+ * to itself. Noise of a tick may make it negative. */
+double measure_others_cores(const struct measure_times *times, uint64_t elapsed_ns);
 
 #endif

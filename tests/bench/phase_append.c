@@ -1,7 +1,6 @@
 #include "tests/bench/phases.h"
 
 #include "tests/bench/closed_loop.h"
-#include "tests/bench/measure.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,9 +87,8 @@ static void print_result(const char *phase, const struct phase_options *options,
            calls * options->events_per_request / seconds);
     printf(" p50_us=%" PRIu64 " p99_us=%" PRIu64 " p999_us=%" PRIu64, histogram_quantile(&result->latency_us, 500),
            histogram_quantile(&result->latency_us, 990), histogram_quantile(&result->latency_us, 999));
-    double others_us = (double)result->machine_cpu_us - (double)result->server_cpu_us - (double)result->client_cpu_us;
-    printf(" server_us=%.2f client_us=%.2f others_cores=%.2f\n", (double)result->server_cpu_us / calls,
-           (double)result->client_cpu_us / calls, others_us / 1e6 / seconds);
+    printf(" server_us=%.2f client_us=%.2f others_cores=%.2f\n", (double)result->times.server_us / calls,
+           (double)result->times.client_us / calls, measure_others_cores(&result->times, result->elapsed_ns));
 }
 
 /* Runs an append phase whose loop ends by time or by number. */

@@ -55,6 +55,18 @@ static bool read_all(const struct phase_options *options, const struct connectio
     return ended && ok;
 }
 
+static void print_result(const char *name, const struct read_totals *totals, const struct measure_times *times,
+                         uint64_t elapsed_ns) {
+    double seconds = (double)elapsed_ns / 1e9;
+    double events = (double)totals->events_count;
+    double bytes = (double)totals->bytes_count;
+    printf("phase=read peer=%s events=%" PRIu64 " events_per_second=%.0f mib_per_second=%.0f", name,
+           totals->events_count, events / seconds, bytes / seconds / (1024.0 * 1024.0));
+    printf(" bytes_per_event=%.0f bytes_per_message=%.0f", bytes / events, bytes / (double)totals->messages_count);
+    printf(" server_us=%.3f client_us=%.3f others_cores=%.2f\n", (double)times->server_us / events,
+           (double)times->client_us / events, measure_others_cores(times, elapsed_ns));
+}
+
 bool phase_read(const struct phase_options *options) {
     const char *name = options->peer->name;
     if (options->peer->read_method == NULL) {
@@ -68,15 +80,11 @@ bool phase_read(const struct phase_options *options) {
     }
     struct read_totals totals = {0};
     char error[CALL_ERROR_BYTES] = "";
-    uint64_t server_begin_us = 0;
-    uint64_t server_end_us = 0;
-    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &server_begin_us);
-    uint64_t client_begin_us = measure_own_cpu_us();
+    struct measure_times begin = measure_times_now(options->server_pid);
     uint64_t begin_ns = measure_now_ns();
     bool ok = read_all(options, &connection, &totals, error);
-    double seconds = (double)(measure_now_ns() - begin_ns) / 1e9;
-    uint64_t client_us = measure_own_cpu_us() - client_begin_us;
-    if (options->server_pid != 0) (void)measure_cpu_us(options->server_pid, &server_end_us);
+    uint64_t elapsed_ns = measure_now_ns() - begin_ns;
+    struct measure_times times = measure_times_since(&begin, options->server_pid);
     connection_close(&connection);
     if (!ok) {
         (void)fprintf(stderr, "load: %s: %s\n", name, error);
@@ -87,12 +95,6 @@ bool phase_read(const struct phase_options *options) {
                       options->events_count);
         return false;
     }
-    double events = (double)totals.events_count;
-    double bytes = (double)totals.bytes_count;
-    printf("phase=read peer=%s events=%" PRIu64 " events_per_second=%.0f mib_per_second=%.0f", name,
-           totals.events_count, events / seconds, bytes / seconds / (1024.0 * 1024.0));
-    printf(" bytes_per_event=%.0f bytes_per_message=%.0f server_us=%.3f client_us=%.3f\n", bytes / events,
-           bytes / (double)totals.messages_count, (double)(server_end_us - server_begin_us) / events,
-           (double)client_us / events);
+    print_result(name, &totals, &times, elapsed_ns);
     return true;
 }

@@ -82,15 +82,16 @@ function print_appends(    p, f, name) {
 function print_stores(    p, name) {
     if (!events) return
     print "\nFull read of " events " events on one stream, after appends of 1000 events a request"
-    printf "  %-9s %11s %9s %14s %14s %11s %11s %14s   %s\n", "server", "events/s", "MiB/s", "bytes an event",
-        "KiB a message", "server us", "client us", "fill events/s", "rounds, million events/s"
+    printf "  %-9s %11s %9s %14s %14s %11s %11s %13s %14s   %s\n", "server", "events/s", "MiB/s", "bytes an event",
+        "KiB a message", "server us", "client us", "others, cores", "fill events/s", "rounds, million events/s"
     for (p = 1; p <= peers; p++) {
         name = peer[p]
         if (!(("read " name) in count)) continue
-        printf "  %-9s %11.0f %9s %14s %14s %11s %11s %14s   %s\n", name, median("read " name),
+        printf "  %-9s %11.0f %9s %14s %14s %11s %11s %13s %14s   %s\n", name, median("read " name),
             shown("%.0f", "read mib " name, 1), shown("%.0f", "read bytes " name, 1),
             shown("%.0f", "read message " name, 1024), shown("%.3f", "read server " name, 1),
-            shown("%.3f", "read client " name, 1), shown("%.0f", "fill " name, 1), all_rounds("read " name, 1000000)
+            shown("%.3f", "read client " name, 1), shown("%.2f", "read others " name, 1),
+            shown("%.0f", "fill " name, 1), all_rounds("read " name, 1000000)
     }
     print "\nStart until it answers, and memory when idle (MiB); anonymous is what is not the files' page cache"
     printf "  %-9s %10s %10s | %14s %14s %10s %10s | %9s\n", "server", "empty, ms", "full, ms", "fresh", "started full",
@@ -151,6 +152,7 @@ value["phase"] == "read" {
     add("read bytes " value["peer"], value["bytes_per_event"])
     add("read server " value["peer"], value["server_us"])
     add("read client " value["peer"], value["client_us"])
+    add("read others " value["peer"], value["others_cores"])
 }
 
 value["phase"] == "start" { add("start " (value["head"] + 0 > 0 ? "full " : "empty ") value["peer"], value["start_ms"]) }
