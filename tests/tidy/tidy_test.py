@@ -14,7 +14,7 @@ ROOT = TOOLS.parent
 
 FILE_LINES_MAX = 600
 # Files that were longer when the limit came: they may shrink, never grow.
-FILE_LINES_RATCHET = {"tests/unit/sdk/runtime/server_stream_test.c": 660}
+FILE_LINES_RATCHET = {}
 FUNCTION_LINES_MAX = 70
 LINE_CHARACTERS_MAX = 130
 
@@ -138,7 +138,9 @@ class TidyTest(unittest.TestCase):
         for path in self.sources:
             for number, line in enumerate(without_comments(text_of(path)).splitlines(), 1):
                 for pattern, why in BANNED.items():
-                    if re.search(pattern, line) and not (below(path, "tests") and "MDB_" in line):
+                    # Tests may open a store carelessly, and a benchmark samples at intervals.
+                    allowed = below(path, "tests") and "MDB_" in line or below(path, "tests/bench") and "sleep" in line
+                    if re.search(pattern, line) and not allowed:
                         self.problem(path, number, f"{line.strip()}: banned, {why}")
 
     def test_nothing_is_unfinished(self):
