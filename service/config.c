@@ -38,6 +38,8 @@ static const struct setting settings[] = {
      EVENT_BYTES_MAX_CEILING},
     {"drain-ms", "MILLISECONDS", "how long SIGTERM waits for open calls", "25000", SETTING_NUMBER, SETTING_AT(drain_ms),
      0, 600000},
+    {"grpc-threads", "COUNT", "threads that answer calls; 0: half as many as there are cores", "0", SETTING_NUMBER,
+     SETTING_AT(grpc_threads), 0, GRPC_THREADS_COUNT_MAX},
     {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
      SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},
     {"log-map-bytes", "BYTES", "largest size of the log's file (address space, not memory)", "1099511627776",
@@ -175,7 +177,7 @@ result config_parse(int argc, char **argv, struct config *ret_config, struct pro
 void config_log(const struct config *config) {
     log_info("configuration", "version", DAYBOOK_VERSION, "data", config->data, "listen", config->listen, "log_level",
              config->log_level_text, "log_format", config->log_format_text, "event_bytes_max",
-             log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "reader_threads",
-             log_number(config->reader_threads), "log_map_bytes", log_number(config->log_map_bytes),
-             "remote_file_system", config->remote_file_system ? "true" : "false");
+             log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "grpc_threads",
+             log_number(config->grpc_threads), "reader_threads", log_number(config->reader_threads), "log_map_bytes",
+             log_number(config->log_map_bytes), "remote_file_system", config->remote_file_system ? "true" : "false");
 }

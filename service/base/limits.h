@@ -42,6 +42,9 @@
 #define GROUP_EVENTS_COUNT_MAX   8192
 #define GROUP_BYTES_MAX          MIB(16)
 
+/* --- The edge. ---------------------------------------------------------------------------------------------------- */
+#define GRPC_THREADS_COUNT_MAX 64
+
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */
 #define TAIL_BYTES_MAX        MIB(8)

@@ -1,5 +1,6 @@
 #include "service/ops/process.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 /* gRPC keeps a table by descriptor number; there is no use in more than this. */
@@ -14,4 +15,11 @@ uint64_t process_descriptors_raise(void) {
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
     }
     return limit.rlim_cur;
+}
+
+uint32_t process_cores_count(void) {
+    cpu_set_t cores;
+    /* It fails where there are more cores than the set can name: many, then. */
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0) return CPU_SETSIZE;
+    return (uint32_t)CPU_COUNT(&cores);
 }

@@ -10,4 +10,7 @@
  * has run out of them (CVE-2023-4785). */
 uint64_t process_descriptors_raise(void);
 
+/* Cores that this process may run on, at least one. */
+uint32_t process_cores_count(void);
+
 #endif
