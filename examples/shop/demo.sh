@@ -3,15 +3,16 @@
 #
 #   examples/shop/demo.sh [FILE.csv]
 #
-# The inventory is killed half way and started again; at the end its levels must equal those computed from the file.
+# The inventory is killed on the way and started again; at the end its levels must equal those computed from the file.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 csv=${1:-examples/shop/sample.csv}
 [ -r "$csv" ] || { echo "demo: $csv cannot be read" >&2; exit 66; }
 work=$(mktemp -d)
-daemon= inventory=
+daemon= inventory= catalog=
 finish() {
+  [ -z "$catalog" ] || kill "$catalog" 2>/dev/null || true
   [ -z "$inventory" ] || kill -9 "$inventory" 2>/dev/null || true
   [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
   [ -z "$daemon" ] || wait "$daemon" 2>/dev/null || true
@@ -25,8 +26,8 @@ await() {
   local tries=0
   until "$@"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 1200 ] || { echo "demo: waited in vain for: $*" >&2; cat "$work"/*.log >&2; exit 1; }
-    sleep 0.05
+    [ "$tries" -lt 6000 ] || { echo "demo: waited in vain for: $*" >&2; cat "$work"/*.log >&2; exit 1; }
+    sleep 0.01
   done
 }
 position() { awk '/^position/ { print $2 }' "$work/stock" 2>/dev/null || true; }
@@ -45,21 +46,19 @@ bazel-bin/examples/shop/inventory "$server" "$work/stock" 2>"$work/inventory.log
 inventory=$!
 
 say "The catalog service sells: $csv"
-half=$work/half.csv
-lines=$(wc -l <"$csv")
-# Whole invoices only: the second half also brings the rest of those that the cut goes through.
-awk -F, -v cut=$((lines / 2)) 'NR == FNR { last[$1] = FNR; next } FNR == 1 || last[$1] <= cut' "$csv" "$csv" >"$half"
-bazel-bin/examples/shop/catalog "$server" "$half"
-middle=$(bazel-bin/sdk/cli/daybook head --server "$server")
-[ "$middle" -eq 0 ] || await has_reached 1
+bazel-bin/examples/shop/catalog "$server" "$csv" >"$work/catalog.log" &
+catalog=$!
+await has_reached $(($(wc -l <"$csv") / 3))
 
 say "The inventory service is killed (kill -9) while the catalog goes on selling"
-kill -9 "$inventory"
-wait "$inventory" 2>/dev/null || true
+{ kill -9 "$inventory" && wait "$inventory" || true; } 2>/dev/null
 inventory=
-echo "it had come to position $(position) of $middle"
-bazel-bin/examples/shop/catalog "$server" "$csv"
+killed_at=$(position)
+wait "$catalog"
+catalog=
+cat "$work/catalog.log"
 head=$(bazel-bin/sdk/cli/daybook head --server "$server")
+echo "the inventory had come to position $killed_at of $head"
 
 say "The inventory service starts again and goes on where it was"
 bazel-bin/examples/shop/inventory "$server" "$work/stock" "$head" >"$work/levels" 2>"$work/inventory2.log"
