@@ -29,6 +29,8 @@
 /* A stored record is an encoded event with its place: position, revision and time (at most 11 + 11 + 19 bytes with their
  * tags), the stream's name (3 + 255) and the event's tag and length (1 + 5). */
 #define RECORD_OVERHEAD_BYTES_MAX 320
+/* The same for an event with a name of twenty bytes whose id (2 + 36) the server assigned. */
+#define RECORD_OVERHEAD_BYTES_TYPICAL 88
 
 /* --- The queue in front of the sequencer. ------------------------------------------------------------------------- */
 /* Requests that wait. A request waits in its own memory, so this bounds the memory of unserved appends to

@@ -71,8 +71,9 @@ static result group_write(struct committer *committer, const struct log_group *g
     return outcome;
 }
 
+/* A good guess: the chunk stays in the tail's memory with all its room, and grows where the guess is short. */
 static size_t bytes_expected(const struct queue_group *requests) {
-    return (size_t)(requests->size_bytes + requests->events_count * RECORD_OVERHEAD_BYTES_MAX);
+    return (size_t)(requests->size_bytes + requests->events_count * RECORD_OVERHEAD_BYTES_TYPICAL);
 }
 
 result committer_commit(struct committer *committer, const struct log_group *group, uint32_t *ret_events_count) {
