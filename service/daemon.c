@@ -62,7 +62,9 @@ static enum daemon_exit exit_of(enum failure failure) {
 static result index_prepare(struct daemon *daemon, struct problem *ret_problem) {
     char directory[PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s/index", store_directory(daemon->store));
-    const struct index_options options = {.directory = directory, .store_id = store_id(daemon->store)};
+    const struct index_options options = {.directory = directory,
+                                          .store_id = store_id(daemon->store),
+                                          .log_position_end = store_position_last(daemon->store) + 1};
     TRY(index_open(&options, &daemon->index, ret_problem));
     const result caught_up = terms_catch_up(daemon->store, daemon->index);
     if (failed(caught_up)) {

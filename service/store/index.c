@@ -76,6 +76,15 @@ static result directory_make(const char *directory, struct problem *ret_problem)
     return failure_result(errno == ENOSPC || errno == EDQUOT ? FAILURE_STORAGE_FULL : FAILURE_STORAGE);
 }
 
+/* An index that is ahead of its log was left by another history of the store. */
+static result log_compare(struct index_catalog *catalog, uint64_t log_position_end, struct problem *ret_problem) {
+    struct index_run *runs[INDEX_TABLES_COUNT];
+    const uint32_t count = index_catalog_runs(catalog, runs);
+    if (log_position_end == 0 || count == 0 || runs[count - 1]->position_last < log_position_end) return RESULT_OK;
+    problem_set(ret_problem, "it knows events that the log does not have");
+    return failure_result(FAILURE_CORRUPT);
+}
+
 /* Opens environment and catalog. The catalog is read before the thread runs, so it is complete. */
 static result try_open(struct index *index, const struct index_options *options, struct problem *ret_problem) {
     if (is_marked_damaged(index->directory)) {
@@ -93,6 +102,7 @@ static result try_open(struct index *index, const struct index_options *options,
     const int code = mdb_env_set_flags(index->environment.handle, MDB_NOMETASYNC, 1);
     assert(code == MDB_SUCCESS);
     result outcome = index_catalog_open(&index->environment, options->store_id, &index->catalog, ret_problem);
+    if (!failed(outcome)) outcome = log_compare(&index->catalog, options->log_position_end, ret_problem);
     if (!failed(outcome)) outcome = index_catalog_clean(&index->catalog, &index->environment);
     if (failed(outcome)) environment_close(&index->environment);
     return outcome;

@@ -29,6 +29,7 @@ struct index_options {
     uint64_t map_bytes;        /* 0: INDEX_MAP_BYTES_DEFAULT */
     uint32_t run_events_count; /* 0: INDEX_RUN_EVENTS_COUNT; tests use small ones */
     const char *store_id;      /* an index of another store is thrown away and built anew */
+    uint64_t log_position_end; /* one that has this position or a later one, too: the log was restored; 0: not asked */
 };
 
 struct index_entry {

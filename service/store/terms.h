@@ -15,7 +15,8 @@
 /* Fills up to TERMS_COUNT_MAX entries and returns their number. */
 uint32_t terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX]);
 
-/* Adds to the index what the log has after index_position. FAILURE_CORRUPT and the storage failures. */
+/* Adds to the index what the log has after index_position, which is not ahead of the log (index_open sees to that).
+ * FAILURE_CORRUPT and the storage failures. */
 struct store;
 MUST_USE result terms_catch_up(struct store *store, struct index *index);
 

@@ -24,8 +24,9 @@ struct scene {
     struct random random;
 };
 
-static struct index *index_opened(const struct scene *scene) {
+static struct index *index_opened_for(const struct scene *scene, uint64_t log_position_end) {
     const struct index_options options = {
+        .log_position_end = log_position_end,
         .directory = scene->path.text,
         .map_bytes = GIB(1),
         .run_events_count = RUN_EVENTS_COUNT,
@@ -36,6 +37,10 @@ static struct index *index_opened(const struct scene *scene) {
     const result outcome = index_open(&options, &index, &problem);
     cr_assert_eq(outcome.failure, FAILURE_NONE, "%s", problem.text);
     return index;
+}
+
+static struct index *index_opened(const struct scene *scene) {
+    return index_opened_for(scene, 0);
 }
 
 /* Leaves an index with seven runs, closed. */
@@ -198,6 +203,15 @@ Test(index_damage, another_format_is_begun_anew) {
 }
 
 /* What a crash leaves of a run that was not completed. */
+Test(index_damage, one_that_is_ahead_of_its_log_is_begun_anew) {
+    struct scene scene = scene_make("ahead");
+    struct index *index = index_opened_for(&scene, EVENTS_COUNT + 1);
+    cr_assert_eq(index_position(index), EVENTS_COUNT);
+    index_close(index);
+    index_close(index_opened_for(&scene, EVENTS_COUNT));
+    expect_begun_anew(&scene);
+}
+
 Test(index_damage, the_rest_of_an_unlisted_run_is_emptied) {
     struct scene scene = scene_make("index rest");
     struct edit edit = edit_begin(&scene, "run 050");

@@ -86,9 +86,3 @@ Test(terms, a_failure_of_the_index_is_handed_on) {
     cr_assert_eq(terms_catch_up(store, &fake).failure, FAILURE_NONE);
     cr_assert_eq(fake.position, 100);
 }
-
-Test(terms, an_index_ahead_of_its_log_is_refused) {
-    cr_assert_eq(stores_append(store, 1, 10, 20).failure, FAILURE_NONE);
-    fake.position = 11;
-    cr_assert_eq(terms_catch_up(store, &fake).failure, FAILURE_CORRUPT);
-}
