@@ -36,7 +36,7 @@ demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a
 	@examples/shop/demo.sh $(DATA)
 
 bench: setup ## speed against a bare gRPC echo and UmaDB, in one run
-	@$(BAZEL) build --compilation_mode=opt //service:daybookd //tests/bench/...
+
 	@tests/bench/run.sh
 
 crash: build setup-test ## kill -9 a hundred times under load; every acknowledged event must be there

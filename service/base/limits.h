@@ -52,7 +52,13 @@
 #define TAIL_BYTES_MAX        MIB(8)
 #define TAIL_CHUNKS_COUNT_MAX 4096
 /* A response carries about this much; one record larger than it travels alone. */
-#define CHUNK_BYTES_TARGET KIB(256)
+#define CHUNK_BYTES_TARGET KIB(512)
+/* Responses that are ready behind the one in flight, so that reading and sending overlap: one for every reader, more for
+ * as long as all of them together stay within the bytes. */
+#define HELD_MESSAGES_COUNT_MAX 3
+#define HELD_BYTES_MAX          MIB(32)
+/* Large buffers that are kept for the next messages. */
+#define FREE_BUFFERS_COUNT_MAX 4
 /* Events that one step of a filtering reader looks at before it reports where it is. */
 #define STEP_EVENTS_COUNT_MAX        16384
 #define SUBSCRIPTIONS_COUNT_MAX      10000

@@ -7,6 +7,7 @@
 
 static result feed_init(struct feed *feed, const struct feed_options *options) {
     const size_t tail_bytes_max = options->tail_bytes_max == 0 ? TAIL_BYTES_MAX : options->tail_bytes_max;
+    TRY(buffers_new(&feed->buffers));
     TRY(tail_init(&feed->tail, tail_bytes_max, TAIL_CHUNKS_COUNT_MAX));
     feed->store = options->store;
     feed->index = options->index;
@@ -29,6 +30,7 @@ result feed_open(const struct feed_options *options, struct feed **ret_feed) {
     if (feed == NULL) return failure_result(FAILURE_MEMORY);
     const result outcome = feed_init(feed, options);
     if (failed(outcome)) {
+        buffers_unref(feed->buffers);
         free(feed);
         return outcome;
     }
@@ -38,10 +40,11 @@ result feed_open(const struct feed_options *options, struct feed **ret_feed) {
 
 struct feed *feed_close(struct feed *feed) {
     if (feed == NULL) return NULL;
-    assert(feed->readings_count == 0);
+    assert(feed->readings_count == 0 && feed->held_bytes == 0);
     pool_stop(feed);
     pthread_mutex_destroy(&feed->mutex);
     tail_deinit(&feed->tail);
+    buffers_unref(feed->buffers);
     free(feed);
     return NULL;
 }

@@ -2,7 +2,7 @@
  *
  * The bytes are those of daybook.v1.ReadResponse or SubscribeResponse; the field numbers are in event_store.proto. Records
  * are copied, never decoded.
- * Ownership: a message owns its buffer until message_take hands it over. Threads: one at a time. */
+ * Ownership: a message owns its buffer, which comes from the feed's, until message_take hands it over. Threads: one at a time. */
 #ifndef SERVICE_FEED_MESSAGE_H
 #define SERVICE_FEED_MESSAGE_H
 
@@ -11,16 +11,17 @@
 
 #include "service/base/bytes.h"
 #include "service/base/result.h"
+#include "service/feed/buffers.h"
 #include "service/feed/feed.h"
 
 struct message {
-    uint8_t *data;
+    struct buffers *buffers;
+    struct buffer *buffer; /* NULL: nothing was added yet */
     size_t size;
-    size_t capacity;
     uint64_t events_count;
 };
 
-void message_init(struct message *message);
+void message_init(struct message *message, struct buffers *buffers);
 void message_deinit(struct message *message);
 
 /* Appends a record as one of `events`. FAILURE_MEMORY. */

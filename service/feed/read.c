@@ -157,7 +157,7 @@ static result step_take(struct reading *reading, struct source *source, struct m
 
 struct step read_step(struct reading *reading, struct source *source) {
     struct message message;
-    message_init(&message);
+    message_init(&message, reading->feed->buffers);
     enum step_kind kind = STEP_END;
     const result outcome = step_take(reading, source, &message, &kind);
     if (!failed(outcome) && kind == STEP_MESSAGE) {

@@ -1,17 +1,17 @@
 /* reading.c: the life of one reader, whatever it reads.
  *
- *   open --> READY --message or end, one in flight--> HOLDING --sent--> READY, or ENDED
+ *   open --> READY --message, none in flight: delivered; or held, with room for more--> READY
  *            ^  |
- *            |  |--message, none in flight: delivered--> READY
+ *            |  |--message or end, and no room behind it--> HOLDING --sent--> READY, or ENDED
  *            |  |--nothing to say----------------------> WAITING
  *            |  '--end, none in flight-----------------> ENDED
  *            '------- head moved, heartbeat due, drain -- WAITING
  *
  *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
  *
- * One message is in flight and at most one is held ready behind it, so that reading and sending overlap; that is all the
- * memory a slow reader takes. There is no separate live path: a reading that is woken takes its next step from its cursor, so
- * the hand-off from history to the live edge cannot lose or repeat an event. */
+ * One message is in flight and a few are held ready behind it, so that reading and sending overlap; that is all the memory
+ * that a slow reader takes (limits.h). There is no separate live path: a reading that is woken takes its next step from its
+ * cursor, so the hand-off from history to the live edge cannot lose or repeat an event. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -52,15 +52,51 @@ static void unlink_reading(struct reading *reading) {
     }
 }
 
-static void held_drop(struct reading *reading) {
-    if (reading->held.kind == STEP_MESSAGE) reading->held.message.release(reading->held.message.context);
-    reading->held = (struct step){.kind = STEP_WAIT};
+/* --- What is held ------------------------------------------------------------------------------------------------- */
+
+static void held_push(struct reading *reading, const struct step *step) {
+    struct held *held = &reading->held;
+    assert(held->count < HELD_MESSAGES_COUNT_MAX);
+    held->steps[(held->first + held->count) % HELD_MESSAGES_COUNT_MAX] = *step;
+    held->count++;
+    reading->feed->held_bytes += step->message.size;
 }
+
+static struct step held_pop(struct reading *reading) {
+    struct held *held = &reading->held;
+    assert(held->count > 0);
+    const struct step step = held->steps[held->first];
+    held->first = (held->first + 1) % HELD_MESSAGES_COUNT_MAX;
+    held->count--;
+    reading->feed->held_bytes -= step.message.size;
+    return step;
+}
+
+/* Whether another step may be taken behind this one, which is held now. */
+static bool held_has_room(const struct reading *reading, const struct step *newest) {
+    return newest->kind == STEP_MESSAGE && reading->held.count < HELD_MESSAGES_COUNT_MAX &&
+           reading->feed->held_bytes + CHUNK_BYTES_TARGET <= HELD_BYTES_MAX;
+}
+
+static bool end_is_held(const struct reading *reading) {
+    const struct held *held = &reading->held;
+    if (held->count == 0) return false;
+    return held->steps[(held->first + held->count - 1) % HELD_MESSAGES_COUNT_MAX].kind == STEP_END;
+}
+
+static void held_drop(struct reading *reading) {
+    while (reading->held.count > 0) {
+        const struct step step = held_pop(reading);
+        if (step.kind == STEP_MESSAGE) step.message.release(step.message.context);
+    }
+}
+
+/* --- Moves -------------------------------------------------------------------------------------------------------- */
 
 /* Nothing more will be sent. Whoever runs a step now sees the mark when the step is over. */
 static void end(struct reading *reading) {
     if (reading->running || reading->state.current == READING_ENDED) return;
-    if (reading->state.current == READING_HOLDING) held_drop(reading);
+    held_drop(reading);
     move(reading, READING_ENDED);
 }
 
@@ -113,8 +149,12 @@ static void end_deliver(struct reading *reading, enum failure failure) {
 /* A message or the end goes to the sink now, or is held while a message is in flight. */
 static void outcome_deliver(struct reading *reading, const struct step *step) {
     if (reading->in_flight || reading->delivering) {
-        move(reading, READING_HOLDING);
-        reading->held = *step;
+        held_push(reading, step);
+        if (held_has_room(reading, step)) {
+            pool_queue(reading->feed, reading, false);
+        } else {
+            move(reading, READING_HOLDING);
+        }
     } else if (step->kind == STEP_END) {
         end_deliver(reading, step->failure);
     } else {
@@ -123,17 +163,18 @@ static void outcome_deliver(struct reading *reading, const struct step *step) {
     }
 }
 
-/* What was held goes now. The mutex is held before and after. */
+/* The oldest of what is held goes now. The mutex is held before and after. */
 static void held_deliver(struct reading *reading) {
-    const struct step step = reading->held;
-    reading->held = (struct step){.kind = STEP_WAIT};
+    const struct step step = held_pop(reading);
     if (step.kind == STEP_END) {
         end_deliver(reading, step.failure);
         return;
     }
-    /* The next step is taken while this message is on its way. */
-    move(reading, READING_READY);
-    pool_queue(reading->feed, reading, true);
+    /* There is room again: the next step is taken while this message is on its way. */
+    if (reading->state.current == READING_HOLDING && !end_is_held(reading)) {
+        move(reading, READING_READY);
+        pool_queue(reading->feed, reading, true);
+    }
     message_deliver(reading, step.message);
 }
 
@@ -141,7 +182,7 @@ static void held_deliver(struct reading *reading) {
  * wait for. Every change of a reading ends here. */
 static void unlock_and_settle(struct reading *reading) {
     struct feed *feed = reading->feed;
-    while (reading->state.current == READING_HOLDING && !reading->in_flight && !reading->delivering) {
+    while (reading->held.count > 0 && !reading->cancelled && !reading->in_flight && !reading->delivering) {
         held_deliver(reading);
     }
     const bool over =

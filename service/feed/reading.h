@@ -12,6 +12,7 @@
 #include "service/base/checksum.h"
 #include "service/base/limits.h"
 #include "service/base/state_machine.h"
+#include "service/feed/buffers.h"
 #include "service/feed/feed.h"
 #include "service/feed/message.h"
 #include "service/feed/source.h"
@@ -20,7 +21,7 @@
 
 enum reading_state {
     READING_READY,   /* a step is due or running */
-    READING_HOLDING, /* the next step is taken; its outcome waits for the message in flight */
+    READING_HOLDING, /* as many outcomes as may be held wait for the message in flight */
     READING_WAITING, /* parked until the head moves or a heartbeat is due */
     READING_ENDED,   /* nothing more will be sent */
     READING_CLOSED,  /* given back */
@@ -40,6 +41,13 @@ struct step {
     enum failure failure;
     uint64_t log_records_count;  /* looked at on disk */
     uint64_t tail_records_count; /* looked at in memory */
+};
+
+/* Outcomes that wait for the message in flight, oldest first: messages, and at most one end, which is the newest. */
+struct held {
+    struct step steps[HELD_MESSAGES_COUNT_MAX];
+    uint32_t first;
+    uint32_t count;
 };
 
 /* Where a subscription is. */
@@ -84,10 +92,10 @@ struct reading {
     /* Guarded by the feed's mutex. */
     struct state_machine state;
     bool queued;
-    bool running;     /* a step is being taken */
-    bool delivering;  /* the sink is being called with a message */
-    bool in_flight;   /* a message is with the sink */
-    struct step held; /* while HOLDING: a message, or the end */
+    bool running;    /* a step is being taken */
+    bool delivering; /* the sink is being called with a message */
+    bool in_flight;  /* a message is with the sink */
+    struct held held;
     bool cancelled;
     bool close_asked;
     bool heartbeat_due;
@@ -101,6 +109,7 @@ struct feed {
     struct store *store;
     struct index *index;
     struct tail tail;
+    struct buffers *buffers;
     atomic_uint_fast64_t head;
 
     pthread_mutex_t mutex;
@@ -110,6 +119,7 @@ struct feed {
     struct reading *all_first;
     uint32_t readings_count;
     uint32_t waiting_count;
+    size_t held_bytes;  /* of all readings */
     int64_t tick_at_ns; /* when the heartbeats are looked at next */
     bool draining;
     bool stopping;

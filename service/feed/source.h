@@ -20,7 +20,7 @@ struct source {
     struct store_reader *reader;
     bool snapshot_taken;
     uint64_t snapshot_last; /* last position of the snapshot */
-    struct chunk *chunk; /* of the last position found in the tail */
+    struct chunk *chunk;    /* of the last position found in the tail */
     struct chunk *chunk_before;
     uint64_t log_records_count;
     uint64_t tail_records_count;

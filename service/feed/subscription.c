@@ -66,7 +66,7 @@ struct step subscription_step(struct reading *reading, struct source *source, bo
     struct subscription *subscription = &reading->subscription;
     const uint64_t head = feed_head(reading->feed);
     struct progress progress = {.cursor = subscription->cursor};
-    message_init(&progress.message);
+    message_init(&progress.message, reading->feed->buffers);
 
     result outcome = collect(reading, source, head, &progress);
     if (!failed(outcome)) {

@@ -7,7 +7,7 @@
 #include "service/store/store_private.h"
 
 #define LINE_BYTES           64 /* of the processor's cache */
-#define PREFETCH_BYTES_AHEAD 512
+#define PREFETCH_BYTES_AHEAD 1024
 
 struct store_reader {
     const struct store *store;

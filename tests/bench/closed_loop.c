@@ -94,7 +94,8 @@ static bool worker_init(struct worker *worker, const struct closed_loop_options 
     worker->calls = calloc(worker->calls_in_flight, sizeof *worker->calls);
     if (worker->calls == NULL) abort();
     worker->request_next = options->requests_count / workers_count * index;
-    worker->calls_left = options->window_ns > 0 ? UINT64_MAX : share(options->calls_max, workers_count, index);
+    worker->calls_left =
+        share(options->window_ns > 0 ? options->requests_count : options->calls_max, workers_count, index);
     histogram_init(&worker->latency_us);
     return true;
 }
@@ -129,8 +130,13 @@ static void run_workers(struct worker *workers, uint32_t workers_count, const st
     }
 }
 
-/* Adds what a worker has counted. False: it failed. */
-static bool collect(const struct worker *worker, struct closed_loop_result *result, char ret_error[CALL_ERROR_BYTES]) {
+/* Adds what a worker has counted. False: it failed, or had no request left before the window ended. */
+static bool collect(struct worker *worker, struct closed_loop_result *result, char ret_error[CALL_ERROR_BYTES]) {
+    if (!worker->failed && worker->options->window_ns > 0 && worker->calls_left == 0) {
+        worker->failed = true;
+        (void)snprintf(worker->error, sizeof worker->error, "%u requests were too few for the time (--requests)",
+                       worker->options->requests_count);
+    }
     if (worker->failed) memcpy(ret_error, worker->error, sizeof worker->error);
     histogram_merge(&result->latency_us, &worker->latency_us);
     result->calls_all_count += worker->calls_all_count;
@@ -141,7 +147,8 @@ bool closed_loop_run(const struct closed_loop_options *options, struct closed_lo
                      char ret_error[CALL_ERROR_BYTES]) {
     assert(options->threads_count > 0 && options->threads_count <= CLOSED_LOOP_THREADS_MAX);
     assert(options->in_flight > 0 && options->in_flight <= CLOSED_LOOP_IN_FLIGHT_MAX);
-    assert(options->requests_count > 0 && (options->window_ns > 0 || options->calls_max > 0));
+    assert(options->requests_count > 0 && options->requests_count >= options->calls_max);
+    assert(options->window_ns > 0 || options->calls_max > 0);
     assert(options->warmup_ns == 0 || options->window_ns > 0);
 
     uint32_t wanted = options->threads_count < options->in_flight ? options->threads_count : options->in_flight;

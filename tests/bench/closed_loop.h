@@ -19,7 +19,7 @@
 struct closed_loop_options {
     const char *target;
     const char *method;
-    /* Sent in turn. Their bytes outlive the run. */
+    /* Sent in turn, each once: as many as there may be calls. Their bytes outlive the run. */
     const grpc_slice *requests;
     uint32_t requests_count;
     uint32_t threads_count;

@@ -62,7 +62,7 @@ static const struct argp_option options_table[] = {
     {"events", KEY_EVENTS, "COUNT", 0, "fill, read: events of the store (1000000)", 0},
     {"event-bytes", KEY_EVENT_BYTES, "BYTES", 0, "Encoded size of an event (200)", 0},
     {"events-per-request", KEY_EVENTS_PER_REQUEST, "COUNT", 0, "append, fill: events of a request (1)", 0},
-    {"requests", KEY_REQUESTS, "COUNT", 0, "append, fill: different requests, a stream each (1000)", 0},
+    {"requests", KEY_REQUESTS, "COUNT", 0, "append, fill: requests to have ready, each is sent once (1000)", 0},
     {"server-pid", KEY_SERVER_PID, "PID", 0, "The server's process, for its processor time", 0},
     {"started-us", KEY_STARTED_US, "US", 0, "start: when the server was started, microseconds since 1970", 0},
     {0},

@@ -1,6 +1,7 @@
 /* peer.h: what differs between the servers under test: names of methods and the bytes of requests.
  *
- * Every peer gets the same events: `event_bytes` of encoded Event, made of a type and of data that does not compress.
+ * Every peer gets the same events: `event_bytes` of encoded Event, made of an id that makes a retry safe, a type, and data
+ * that does not compress.
  * Ownership: peers are constants; the caller owns the writers. Threads: any. */
 #ifndef DAYBOOK_TESTS_BENCH_PEER_H
 #define DAYBOOK_TESTS_BENCH_PEER_H
@@ -11,7 +12,8 @@
 
 /* One append request. */
 struct peer_append {
-    /* Makes this request differ from others: chooses the stream, where a peer has streams, and seeds the data. */
+    /* Makes this request differ from others: chooses one of PEER_STREAMS_COUNT streams, where a peer has them, and seeds
+     * ids and data. */
     uint32_t number;
     uint32_t events_count;
     uint32_t event_bytes;
@@ -39,18 +41,21 @@ extern const struct peer peer_umadb;
 /* The peer with this name; NULL when there is none. */
 const struct peer *peer_find(const char *name);
 
-/* Where an Event of a peer has its type and its data. */
+#define PEER_STREAMS_COUNT 1000u
+
+/* Where an Event of a peer has its id, its type and its data. */
 struct peer_event_fields {
+    uint32_t id;
     uint32_t type;
     uint32_t data;
 };
 
-/* The smallest event that has a type and data. */
-#define PEER_EVENT_BYTES_MIN 32u
+/* The smallest event that has an id, a type and data. */
+#define PEER_EVENT_BYTES_MIN 70u
 #define PEER_EVENT_BYTES_MAX 16000u
 
 /* Writes event `index` of a request, for fields below 16: exactly `append->event_bytes`, but one less where the length of
- * the data would need a second byte for that one (143). */
+ * the data would need a second byte for that one (181). */
 void peer_write_event(struct wire_writer *writer, struct peer_event_fields fields, const struct peer_append *append,
                       uint32_t index);
 

@@ -1,4 +1,4 @@
-/* Daybook's own API, daybook.v1.EventStore: one write to one of many streams, any revision, ids left to the server. */
+/* Daybook's own API, daybook.v1.EventStore: one write to one of many streams, any revision. */
 #include "tests/bench/peer.h"
 
 #include <stdio.h>
@@ -10,8 +10,11 @@
 #define READ_RESPONSE_EVENTS  1
 #define HEAD_RESPONSE_HEAD    1
 /* daybook/v1/event.proto */
+#define EVENT_ID   1
 #define EVENT_TYPE 2
 #define EVENT_DATA 4
+
+static const struct peer_event_fields fields = {.id = EVENT_ID, .type = EVENT_TYPE, .data = EVENT_DATA};
 
 static void write_append(struct wire_writer *writer, const struct peer_append *append) {
     struct wire_writer write;
@@ -20,11 +23,11 @@ static void write_append(struct wire_writer *writer, const struct peer_append *a
     wire_writer_init(&event);
 
     char stream[32];
-    (void)snprintf(stream, sizeof stream, "order-%06u", append->number);
+    (void)snprintf(stream, sizeof stream, "order-%06u", append->number % PEER_STREAMS_COUNT);
     wire_put_text_field(&write, WRITE_STREAM, stream);
     for (uint32_t i = 0; i < append->events_count; i++) {
         wire_writer_clear(&event);
-        peer_write_event(&event, (struct peer_event_fields){.type = EVENT_TYPE, .data = EVENT_DATA}, append, i);
+        peer_write_event(&event, fields, append, i);
         wire_put_message_field(&write, WRITE_EVENTS, &event);
     }
     wire_put_message_field(writer, APPEND_REQUEST_WRITES, &write);

@@ -9,7 +9,7 @@
 #define HEAD_TIMEOUT_MS 10000u
 #define NS_PER_MS       UINT64_C(1000000)
 
-/* The requests of a phase, written once and sent many times. */
+/* The requests of a phase, written before its clock starts. */
 struct requests {
     struct wire_writer *bytes;
     grpc_slice *slices;

@@ -17,7 +17,7 @@ struct phase_options {
     uint32_t in_flight;
     uint32_t event_bytes;
     uint32_t events_per_request;
-    /* Different requests, sent in turn; with Daybook each goes to a stream of its own. */
+    /* Different requests, sent in turn and each only once: their events have ids. */
     uint32_t requests_count;
     uint32_t warmup_ms;
     uint32_t window_ms;

@@ -26,6 +26,8 @@ event_bytes=${EVENT_BYTES:-200}
 bench_dir=${BENCH_DIR:-/var/tmp}
 cores_max=2
 fill_request_events=1000
+# Requests are written before the clock starts; more than any server here answers.
+calls_per_second_max=80000
 
 load=bazel-bin/tests/bench/load
 echo_server=bazel-bin/tests/bench/echo_server
@@ -156,7 +158,7 @@ note_machine() {
         printf 'machine peers %s\n' "$peers"
         printf 'machine load %s rounds of %s s, %s bytes an event\n' "$rounds" "$round_seconds" "$event_bytes"
         if has_peer umadb; then
-            printf 'machine umadb %s, --read-method mmap, untagged events, 4096 a message\n' \
+            printf 'machine umadb %s, --read-method mmap, events with id and without tags, 4096 a message\n' \
                 "$("$umadb" --version | tail -n 1)"
         fi
     } >>"$work/results"
@@ -172,7 +174,8 @@ measure_appends() {
                 start_server "$peer" "$data"
                 drive start "$peer" --started-us "$server_started_us"
                 if [ "$round" = 1 ]; then note_memory "$peer" fresh; fi
-                drive append "$peer" --in-flight "$calls" --window-ms $((round_seconds * 1000))
+                drive append "$peer" --in-flight "$calls" --window-ms $((round_seconds * 1000)) \
+                    --requests $(((round_seconds + 1) * calls_per_second_max))
                 stop_server
                 rm -rf "$data"
             done
@@ -188,7 +191,7 @@ fill_stores() {
         start_server "$peer" "$work/$peer"
         drive start "$peer" --started-us "$server_started_us"
         drive fill "$peer" --events "$events_count" --events-per-request "$fill_request_events" --in-flight 8 \
-            --requests 64
+            --requests $((events_count / fill_request_events))
         note_memory "$peer" filled
         stop_server
         printf 'phase=disk peer=%s mib=%s\n' "$peer" "$(du -sm "$work/$peer" | cut -f1)" >>"$work/results"

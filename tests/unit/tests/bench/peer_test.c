@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const struct peer_event_fields fields = {.type = 2, .data = 4};
+static const struct peer_event_fields fields = {.id = 1, .type = 2, .data = 4};
 
 Test(peer, found_by_name) {
     cr_assert_eq(peer_find("daybook"), &peer_daybook);
@@ -14,8 +14,8 @@ Test(peer, found_by_name) {
 
 Test(peer, an_event_has_exactly_the_size_asked_for) {
     for (uint32_t bytes = PEER_EVENT_BYTES_MIN; bytes < 400; bytes++) {
-        /* 143 bytes cannot be had: data of 127 bytes with its length in one byte gives 142, 128 in two gives 144. */
-        if (bytes == 143) continue;
+        /* 181 bytes cannot be had: data of 127 bytes with its length in one byte gives 180, 128 in two gives 182. */
+        if (bytes == 181) continue;
         struct wire_writer event;
         wire_writer_init(&event);
         peer_write_event(&event, fields, &(struct peer_append){.events_count = 1, .event_bytes = bytes}, 0);
