@@ -36,7 +36,6 @@ demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a
 	@examples/shop/demo.sh $(DATA)
 
 bench: setup ## speed against a bare gRPC echo and UmaDB, in one run
-
 	@tests/bench/run.sh
 
 crash: build setup-test ## kill -9 a hundred times under load; every acknowledged event must be there

@@ -55,7 +55,7 @@
 #define CHUNK_BYTES_TARGET KIB(512)
 /* Responses that are ready behind the one in flight, so that reading and sending overlap: one for every reader, more for
  * as long as all of them together stay within the bytes. */
-#define HELD_MESSAGES_COUNT_MAX 3
+#define HELD_MESSAGES_COUNT_MAX 2
 #define HELD_BYTES_MAX          MIB(32)
 /* Large buffers that are kept for the next messages. */
 #define FREE_BUFFERS_COUNT_MAX 4

@@ -118,7 +118,7 @@ result store_reader_get(struct store_reader *reader, uint64_t position, struct b
     MDB_val value;
     const int code = cursor_move(reader, position, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
-    TRY(environment_result(code, "read an event"));
+    if (code != MDB_SUCCESS) return environment_result(code, "read an event");
     if (!value_is_sound(&value, position)) {
         log_error("a stored event is damaged", "file", reader->store->environment.file, "position",
                   log_number(position));
