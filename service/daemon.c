@@ -28,6 +28,8 @@ struct daemon {
     struct api api;
     daybook_server *server;
     struct signals *signals;
+    uint64_t work_count; /* at the last rest */
+    bool memory_used;    /* since memory was given back */
 };
 
 static void on_committed(void *context, struct chunk *chunk) {
@@ -145,6 +147,15 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
 
 uint16_t daemon_port(const struct daemon *daemon) {
     return daybook_server_port(daemon->server);
+}
+
+void daemon_rest(struct daemon *daemon) {
+    const uint64_t work_count =
+        sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
+    const bool rests = work_count == daemon->work_count;
+    if (rests && daemon->memory_used) process_memory_trim();
+    daemon->memory_used = !rests;
+    daemon->work_count = work_count;
 }
 
 void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {

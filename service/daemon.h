@@ -32,6 +32,9 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
 /* The port that is bound. */
 uint16_t daemon_port(const struct daemon *daemon);
 
+/* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call. */
+void daemon_rest(struct daemon *daemon);
+
 /* Says NOT_SERVING, ends subscriptions, lets open calls end for at most `grace_ms`. */
 void daemon_drain(struct daemon *daemon, uint32_t grace_ms);
 

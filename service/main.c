@@ -7,6 +7,7 @@
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
 
+#define REST_INTERVAL_MS 1000
 /* Answers that are on their way get this long when the disk has failed. */
 #define FAILURE_DRAIN_MS 1000
 
@@ -26,7 +27,8 @@ static int serve(const struct config *config, struct signals *signals) {
              log_number((uint64_t)(clock_monotonic_ns() - begun_ns) / 1000000), "descriptors_max",
              log_number(descriptors_count));
 
-    const enum stop_reason reason = signals_wait(signals);
+    enum stop_reason reason;
+    while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET) daemon_rest(daemon);
     if (reason == STOP_FAILURE) code = DAEMON_EXIT_STORAGE;
     log_info("draining", "reason", reason == STOP_SIGNAL ? "signal" : "failure");
     daemon_drain(daemon, reason == STOP_SIGNAL ? (uint32_t)config->drain_ms : FAILURE_DRAIN_MS);

@@ -1,5 +1,6 @@
 #include "service/ops/process.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -22,4 +23,8 @@ uint32_t process_cores_count(void) {
     /* It fails where there are more cores than the set can name: many, then. */
     if (sched_getaffinity(0, sizeof cores, &cores) != 0) return CPU_SETSIZE;
     return (uint32_t)CPU_COUNT(&cores);
+}
+
+void process_memory_trim(void) {
+    (void)malloc_trim(0);
 }

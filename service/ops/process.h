@@ -1,6 +1,6 @@
 /* process.h: what the daemon asks of the kernel for itself at the start.
  *
- * Threads: the main thread, before any other exists. */
+ * Threads: the main thread; the first, before any other exists. */
 #ifndef SERVICE_OPS_PROCESS_H
 #define SERVICE_OPS_PROCESS_H
 
@@ -12,5 +12,8 @@ uint64_t process_descriptors_raise(void);
 
 /* Cores that this process may run on, at least one. */
 uint32_t process_cores_count(void);
+
+/* Gives memory that is free back to the system. Takes milliseconds, in which others may wait for memory. */
+void process_memory_trim(void);
 
 #endif

@@ -32,12 +32,14 @@ void signals_deinit(struct signals *signals) {
     if (signals->failure_descriptor >= 0) close(signals->failure_descriptor);
 }
 
-enum stop_reason signals_wait(struct signals *signals) {
+enum stop_reason signals_wait(struct signals *signals, int timeout_ms) {
     struct pollfd waits[] = {
         {.fd = signals->signal_descriptor, .events = POLLIN},
         {.fd = signals->failure_descriptor, .events = POLLIN},
     };
-    while (poll(waits, 2, -1) < 0) assert(errno == EINTR);
+    const int ready_count = poll(waits, 2, timeout_ms);
+    assert(ready_count >= 0 || errno == EINTR);
+    if (ready_count <= 0) return STOP_NOT_YET;
     const enum stop_reason reason = waits[1].revents != 0 ? STOP_FAILURE : STOP_SIGNAL;
     if (reason == STOP_SIGNAL) {
         /* Taken off the queue: only a second signal may find the default action below. */

@@ -192,6 +192,8 @@ fill_stores() {
         drive start "$peer" --started-us "$server_started_us"
         drive fill "$peer" --events "$events_count" --events-per-request "$fill_request_events" --in-flight 8 \
             --requests $((events_count / fill_request_events))
+        # What a server gives back when it rests is not idle memory.
+        sleep 3
         note_memory "$peer" filled
         stop_server
         printf 'phase=disk peer=%s mib=%s\n' "$peer" "$(du -sm "$work/$peer" | cut -f1)" >>"$work/results"
