@@ -74,44 +74,48 @@ static upb_StringView descriptor_encode(const struct model *model, const struct 
     return upb_StringView_FromDataAndSize(stripped, stripped == NULL ? 0 : size);
 }
 
-static void emit_descriptor(struct writer *writer, const struct model *model, const struct file *file) {
+/* File-local names are numbered, in the runtime's own namespace: nothing of a proto can clash with them. */
+static void emit_descriptor(struct writer *writer, const struct model *model, const struct file *file, size_t number) {
     const upb_StringView bytes = descriptor_encode(model, file);
-    const char *identifier = name_identifier(model->arena, file->name);
-    write_format(writer, "static const uint8_t %s_data[] = {", identifier);
-    for (size_t index = 0; index < bytes.size; index++) {
-        if (index % BYTES_PER_LINE == 0) write_format(writer, "\n ");
-        write_format(writer, " %u,", (unsigned)(unsigned char)bytes.data[index]);
+    write_format(writer, "static const uint8_t daybook__descriptor_%zu[] = {", number);
+    for (size_t at = 0; at < bytes.size; at++) {
+        if (at % BYTES_PER_LINE == 0) write_format(writer, "\n ");
+        write_format(writer, " %u,", (unsigned)(unsigned char)bytes.data[at]);
     }
     write_format(writer,
                  "\n};\n"
-                 "static const daybook_file %s_file = {\"%s\", %s_data, sizeof %s_data};\n\n",
-                 identifier, file->name, identifier, identifier);
+                 "static const daybook_file daybook__file_%zu = {\n"
+                 "  \"%s\", daybook__descriptor_%zu, sizeof daybook__descriptor_%zu};\n\n",
+                 number, file->name, number, number);
 }
 
-static void closure_mark(const struct model *model, const struct file *file, bool *marks) {
-    const size_t index = (size_t)(file - model->files);
-    if (marks[index]) return;
-    marks[index] = true;
-    for (size_t import = 0; import < file->imports_count; import++) closure_mark(model, file->imports[import], marks);
-}
+/* A proto and everything that it imports, each after what it imports. */
+struct closure {
+    const struct file **files;
+    size_t count;
+};
 
-/* The proto and everything that it imports, each after what it imports, as protoc orders them. */
-static size_t emit_files(struct writer *writer, const struct model *model, const struct file *file) {
-    bool *marks = arena_allocate(model->arena, model->files_count * sizeof *marks);
-    memset(marks, 0, model->files_count * sizeof *marks);
-    closure_mark(model, file, marks);
-    size_t count = 0;
-    for (size_t index = 0; index < model->files_count; index++) {
-        if (marks[index]) emit_descriptor(writer, model, &model->files[index]);
+static void closure_add(struct closure *closure, const struct file *file) {
+    for (size_t index = 0; index < closure->count; index++) {
+        if (closure->files[index] == file) return;
     }
-    write_format(writer, "static const daybook_file *const files[] = {\n");
-    for (size_t index = 0; index < model->files_count; index++) {
-        if (!marks[index]) continue;
-        write_format(writer, "  &%s_file,\n", name_identifier(model->arena, model->files[index].name));
-        count++;
+    for (size_t import = 0; import < file->imports_count; import++) closure_add(closure, file->imports[import]);
+    closure->files[closure->count++] = file;
+}
+
+/* The order is that of the imports, whatever else protoc was asked for: the output depends on the proto alone. */
+static size_t emit_files(struct writer *writer, const struct model *model, const struct file *file) {
+    struct closure closure = {.files = arena_allocate(model->arena, model->files_count * sizeof *closure.files)};
+    closure_add(&closure, file);
+    for (size_t number = 0; number < closure.count; number++) {
+        emit_descriptor(writer, model, closure.files[number], number);
+    }
+    write_format(writer, "static const daybook_file *const daybook__files[] = {\n");
+    for (size_t number = 0; number < closure.count; number++) {
+        write_format(writer, "  &daybook__file_%zu,\n", number);
     }
     write_format(writer, "};\n\n");
-    return count;
+    return closure.count;
 }
 
 static void emit_service(struct writer *writer, const struct service *service, size_t files_count) {
@@ -120,11 +124,11 @@ static void emit_service(struct writer *writer, const struct service *service, s
     }
     emit_methods(writer, service);
     if (service->methods_count > 0) {
-        write_format(writer, "const daybook_service %s_service = {\"%s\", %s_methods, %zu, files, %zu};\n\n",
+        write_format(writer, "const daybook_service %s_service = {\"%s\", %s_methods, %zu, daybook__files, %zu};\n\n",
                      service->symbol, service->full_name, service->symbol, service->methods_count, files_count);
     } else {
-        write_format(writer, "const daybook_service %s_service = {\"%s\", NULL, 0, files, %zu};\n\n", service->symbol,
-                     service->full_name, files_count);
+        write_format(writer, "const daybook_service %s_service = {\"%s\", NULL, 0, daybook__files, %zu};\n\n",
+                     service->symbol, service->full_name, files_count);
     }
 }
 

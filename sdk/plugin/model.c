@@ -2,20 +2,21 @@
 
 #include <string.h>
 
+#include "sdk/plugin/identifiers.h"
 #include "sdk/plugin/names.h"
 #include "sdk/plugin/writer.h"
 
-/* Field numbers in google/protobuf/descriptor.proto that make up the paths of source locations. */
-enum { PATH_FILE_SERVICE = 6, PATH_SERVICE_METHOD = 2 };
+/* The field of ServiceDescriptorProto that goes on the path of a method. */
+#define PATH_SERVICE_METHOD 2
 
 struct location {
-    int line; /* from 1; 0: unknown */
+    struct place place;
     upb_StringView comment;
 };
 
 static struct location location_find(const google_protobuf_FileDescriptorProto *file, const int32_t *path,
                                      size_t path_count) {
-    struct location found = {0, {NULL, 0}};
+    struct location found = {{1, 1}, {NULL, 0}};
     const google_protobuf_SourceCodeInfo *info = google_protobuf_FileDescriptorProto_source_code_info(file);
     if (info == NULL) return found;
     size_t count;
@@ -25,11 +26,16 @@ static struct location location_find(const google_protobuf_FileDescriptorProto *
         const int32_t *candidate = google_protobuf_SourceCodeInfo_Location_path(all[index], &size);
         if (size != path_count || memcmp(candidate, path, path_count * sizeof *path) != 0) continue;
         const int32_t *span = google_protobuf_SourceCodeInfo_Location_span(all[index], &size);
-        if (size > 0) found.line = span[0] + 1;
+        if (size >= 3) found.place = (struct place){span[0] + 1, span[1] + 1};
         found.comment = google_protobuf_SourceCodeInfo_Location_leading_comments(all[index]);
         return found;
     }
     return found;
+}
+
+struct place place_find(const struct file *file, int32_t kind, size_t index) {
+    const int32_t path[] = {kind, (int32_t)index};
+    return location_find(file->descriptor, path, 2).place;
 }
 
 static const char *text_of(upb_Arena *arena, upb_StringView view) {
@@ -71,7 +77,7 @@ static const char *declaring_file(const struct model *model, const char *type) {
     return NULL;
 }
 
-static void method_build(struct model *model, const struct service *service,
+static void method_build(struct model *model, const struct file *file, const struct service *service,
                          const google_protobuf_MethodDescriptorProto *source, struct location location,
                          struct method *ret_method) {
     upb_Arena *arena = model->arena;
@@ -92,12 +98,13 @@ static void method_build(struct model *model, const struct service *service,
         .deprecated = options != NULL && google_protobuf_MethodOptions_deprecated(options),
         .idempotency = options == NULL ? 0 : google_protobuf_MethodOptions_idempotency_level(options),
         .comment = location.comment,
-        .line = location.line,
+        .place = location.place,
     };
     if (ret_method->request_file == NULL || ret_method->response_file == NULL) {
-        model->error =
-            arena_format(arena, "%s: the type %s of method %s is declared in none of the files of the request",
-                         service->full_name, ret_method->request_file == NULL ? request : response, name);
+        model->error = arena_format(
+            arena, "%s:%d:%d: the type %s of the method %s is declared in none of the files that protoc gave",
+            file->name, location.place.line, location.place.column,
+            ret_method->request_file == NULL ? request : response, name);
     }
 }
 
@@ -117,10 +124,10 @@ static void service_build(struct model *model, const struct file *file, size_t i
                                     .methods = arena_allocate(arena, (count + 1) * sizeof(struct method)),
                                     .methods_count = count,
                                     .comment = location.comment,
-                                    .line = location.line};
+                                    .place = location.place};
     for (size_t method = 0; method < count; method++) {
         const int32_t method_path[] = {PATH_FILE_SERVICE, (int32_t)index, PATH_SERVICE_METHOD, (int32_t)method};
-        method_build(model, ret_service, methods[method], location_find(file->descriptor, method_path, 4),
+        method_build(model, file, ret_service, methods[method], location_find(file->descriptor, method_path, 4),
                      &ret_service->methods[method]);
     }
 }
@@ -141,7 +148,7 @@ static void imports_build(struct model *model, struct file *file) {
     for (size_t index = 0; index < count; index++) {
         const struct file *import = file_find(model, names[index]);
         if (import == NULL) {
-            model->error = arena_format(model->arena, "%s: imports \"%.*s\", which is not in the request", file->name,
+            model->error = arena_format(model->arena, "%s:1:1: imports \"%.*s\", which protoc did not give", file->name,
                                         (int)names[index].size, names[index].data);
             return;
         }
@@ -157,39 +164,6 @@ static void services_build(struct model *model, struct file *file) {
     file->services_count = count;
     for (size_t index = 0; index < count; index++) {
         service_build(model, file, index, sources[index], &file->services[index]);
-    }
-}
-
-/* What a generated suffix could turn one method's name into: the name of another. */
-static const char *const suffixes[] = {"_start",  "_result", "_open", "_next",    "_cancel", "_close",
-                                       "_stream", "_reply",  "_send", "_request", NULL};
-static const char *const service_names[] = {"service", "methods", "handlers", "serve", NULL};
-
-static void clash(struct model *model, const struct file *file, const struct method *method, const char *other) {
-    model->error =
-        arena_format(model->arena, "%s:%d: the method %s would give C the name %s twice (%s); rename the method",
-                     file->name, method->line, method->name, method->symbol, other);
-}
-
-static void clashes_find(struct model *model, const struct file *file, const struct service *service) {
-    for (size_t index = 0; index < service->methods_count; index++) {
-        const struct method *method = &service->methods[index];
-        for (size_t name = 0; service_names[name] != NULL; name++) {
-            if (strcmp(method->name, service_names[name]) == 0) {
-                clash(model, file, method, "it names a part of the service");
-                return;
-            }
-        }
-        for (size_t other = 0; other < service->methods_count; other++) {
-            for (size_t suffix = 0; suffixes[suffix] != NULL; suffix++) {
-                const char *derived =
-                    arena_format(model->arena, "%s%s", service->methods[other].name, suffixes[suffix]);
-                if (strcmp(derived, method->name) != 0) continue;
-                clash(model, file, method,
-                      arena_format(model->arena, "it is a function of the method %s", service->methods[other].name));
-                return;
-            }
-        }
     }
 }
 
@@ -210,7 +184,7 @@ bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, u
     for (size_t index = 0; index < wanted_count; index++) {
         struct file *file = (struct file *)(uintptr_t)file_find(model, wanted[index]);
         if (file == NULL) {
-            model->error = arena_format(arena, "%.*s: is to be generated but not in the request",
+            model->error = arena_format(arena, "%.*s:1:1: is to be generated, but protoc did not give it",
                                         (int)wanted[index].size, wanted[index].data);
             return false;
         }
@@ -220,12 +194,8 @@ bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, u
         imports_build(model, &model->files[index]);
     }
     for (size_t index = 0; index < model->files_count && model->error == NULL; index++) {
-        struct file *file = &model->files[index];
-        if (!file->generate) continue;
-        services_build(model, file);
-        for (size_t service = 0; service < file->services_count && model->error == NULL; service++) {
-            clashes_find(model, file, &file->services[service]);
-        }
+        services_build(model, &model->files[index]);
     }
+    if (model->error == NULL) model->error = identifiers_check(model);
     return model->error == NULL;
 }

@@ -11,6 +11,12 @@
 #include "google/protobuf/compiler/plugin.upb.h"
 #include "google/protobuf/descriptor.upb.h"
 
+/* Where something is declared; both count from 1. 1:1 when protoc did not say. */
+struct place {
+    int line;
+    int column;
+};
+
 struct method {
     const char *name;    /* "Append" as in the proto */
     const char *symbol;  /* "daybook_v1_EventStore_Append", the prefix of its functions */
@@ -24,7 +30,7 @@ struct method {
     bool deprecated;
     int32_t idempotency; /* google.protobuf.MethodOptions.IdempotencyLevel */
     upb_StringView comment;
-    int line; /* from 1; 0: unknown */
+    struct place place;
 };
 
 struct service {
@@ -34,7 +40,7 @@ struct service {
     struct method *methods;
     size_t methods_count;
     upb_StringView comment;
-    int line;
+    struct place place;
 };
 
 struct file {
@@ -52,8 +58,14 @@ struct model {
     upb_Arena *arena;
     struct file *files; /* in protoc's order: each after what it imports */
     size_t files_count;
-    const char *error; /* NULL, or what is wrong, with file and line */
+    const char *error; /* NULL, or what is wrong, with file, line and column */
 };
+
+/* Field numbers of FileDescriptorProto (google/protobuf/descriptor.proto), which begin the paths of source locations. */
+enum { PATH_FILE_MESSAGE = 4, PATH_FILE_ENUM = 5, PATH_FILE_SERVICE = 6 };
+
+/* Where message, enum or service `index` of a file is declared. */
+struct place place_find(const struct file *file, int32_t kind, size_t index);
 
 /* Builds the model. False: `ret_model->error` says where and what. */
 bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, upb_Arena *arena,

@@ -5,7 +5,8 @@
 
 #include "sdk/plugin/writer.h"
 
-/* The words that C11 and C++17 reserve and a proto may use as a method's name. */
+/* The words that C11 and C++17 reserve, and macros that headers or compilers define, which a proto may use as a method's
+ * name. */
 static const char *const reserved[] = {
     "alignas",   "alignof",  "and",      "and_eq",   "asm",           "auto",         "bitand",    "bitor",
     "bool",      "break",    "case",     "catch",    "char",          "class",        "compl",     "const",
@@ -16,7 +17,8 @@ static const char *const reserved[] = {
     "protected", "public",   "register", "restrict", "return",        "short",        "signed",    "sizeof",
     "static",    "struct",   "switch",   "template", "this",          "throw",        "true",      "try",
     "typedef",   "typeid",   "typename", "union",    "unsigned",      "using",        "virtual",   "void",
-    "volatile",  "while",    "xor",      "xor_eq",   "static_assert", "thread_local", "wchar_t",
+    "volatile",  "while",    "xor",      "xor_eq",   "static_assert", "thread_local", "wchar_t",   "NULL",
+    "EOF",       "assert",   "errno",    "stdin",    "stdout",        "stderr",       "linux",     "unix",
 };
 
 const char *name_full(upb_Arena *arena, upb_StringView package, upb_StringView name) {
@@ -53,8 +55,4 @@ const char *name_stem(upb_Arena *arena, const char *file) {
     const char *slash = strrchr(file, '/');
     if (dot == NULL || (slash != NULL && dot < slash)) return file;
     return arena_format(arena, "%.*s", (int)(dot - file), file);
-}
-
-const char *name_identifier(upb_Arena *arena, const char *file) {
-    return replace_others(arena, file, false);
 }

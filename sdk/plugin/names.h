@@ -2,11 +2,11 @@
  *
  *   a type or service     its full name, dots as underscores           daybook.v1.Event -> daybook_v1_Event
  *   functions of a method service's name, '_', method's name            daybook_v1_EventStore_Append
- *   a handler's slot      the method's name; a '_' is added to a word that C or C++ reserves
+ *   a handler's slot      the method's name; a '_' is added to a word that C or C++ reserves or defines
  *   an include guard      the file's name in capitals, other characters as underscores
  *
  * Types follow upb's generator, so that both speak of the same C types. Names that would clash after these rules are errors
- * (model.c), never silent renames.
+ * (identifiers.h), never silent renames.
  * Ownership: results live in the arena. Threads: one. */
 #ifndef SDK_PLUGIN_NAMES_H
 #define SDK_PLUGIN_NAMES_H
@@ -27,8 +27,5 @@ const char *name_guard(upb_Arena *arena, const char *stem);
 
 /* "a/b.proto" -> "a/b" */
 const char *name_stem(upb_Arena *arena, const char *file);
-
-/* "a/b-c.proto" -> "a_b_c_proto", for file-local identifiers. */
-const char *name_identifier(upb_Arena *arena, const char *file);
 
 #endif

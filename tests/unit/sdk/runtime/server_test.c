@@ -126,7 +126,8 @@ static void *call_often(void *argument) {
         char text[32];
         snprintf(text, sizeof text, "event %d", i);
         struct raw_bytes response;
-        cr_assert_eq(unary_text(channel, text, &response).code, DAYBOOK_OK);
+        struct raw_status status = unary_text(channel, text, &response);
+        cr_assert_eq(status.code, DAYBOOK_OK, "%d: %s", (int)status.code, status.message);
         cr_assert(fixture_is_text(response, text));
     }
     raw_channel_close(channel);
