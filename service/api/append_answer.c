@@ -32,10 +32,14 @@ static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct app
     return true;
 }
 
-/* NULL without memory: the error then goes without this detail. */
+/* As many as fit: details that are too large would not be sent at all, the reason among them. NULL without memory: the
+ * error then goes without this detail. */
 static const daybook_v1_AppendConflicts *conflicts_build(const struct append_request *request, upb_Arena *arena) {
     daybook_v1_AppendConflicts *conflicts = daybook_v1_AppendConflicts_new(arena);
+    size_t bytes = 0;
     for (uint32_t index = 0; conflicts != NULL && index < request->conflicts_count; index++) {
+        bytes += ERROR_CONFLICT_BYTES + conflict_subject(request, &request->conflicts[index]).stream.size;
+        if (bytes > ERROR_CONFLICTS_BYTES_MAX) break;
         if (!conflict_add(conflicts, request, &request->conflicts[index], arena)) return NULL;
     }
     return conflicts;
@@ -50,6 +54,7 @@ static void conflict_fail(struct append_call *append, upb_Arena *arena) {
               request->conflicts_count, request->conflicts_count == 1 ? " is" : "s are",
               request->conflicts[0].is_check ? "checks" : "writes", request->conflicts[0].index,
               request->conflicts[0].actual_revision);
+    error.wrong_count = request->conflicts_count;
     error.conflicts = conflicts_build(request, arena);
     error_fail(append->call, &error);
 }

@@ -1,6 +1,7 @@
 #include "service/api/errors.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -40,6 +41,7 @@ static const struct {
 
 void error_set(struct error *ret_error, enum reason reason, const char *format, ...) {
     ret_error->reason = reason;
+    ret_error->wrong_count = 0;
     ret_error->violations_count = 0;
     ret_error->conflicts = NULL;
     va_list arguments;
@@ -96,6 +98,12 @@ static void info_add(google_rpc_Status *status, const struct error *error, upb_A
     if (info == NULL) return;
     google_rpc_ErrorInfo_set_reason(info, upb_StringView_FromString(reasons[error->reason].name));
     google_rpc_ErrorInfo_set_domain(info, upb_StringView_FromString("daybook"));
+    char count[16];
+    (void)snprintf(count, sizeof count, "%" PRIu32, error->wrong_count);
+    if (error->wrong_count > 0 && !google_rpc_ErrorInfo_metadata_set(info, upb_StringView_FromString("count"),
+                                                                     upb_StringView_FromString(count), arena)) {
+        return;
+    }
     detail_add(status, "type.googleapis.com/google.rpc.ErrorInfo", info, &google_rpc_ErrorInfo_msginit, arena);
 }
 

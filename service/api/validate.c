@@ -37,6 +37,7 @@ void violation_add(struct validation *validation, enum reason reason, const stru
         validation->failed = true;
         error_set(error, reason, "%s %s", violation.field, violation.description);
     }
+    error->wrong_count++;
     if (error->violations_count < ERROR_VIOLATIONS_COUNT_MAX) error->violations[error->violations_count++] = violation;
 }
 
