@@ -1,0 +1,201 @@
+/* What Append hands to the sequencer, and what it says when the sequencer will not have it.
+ *
+ * `sequencer_submit` is this file's, so that a queue is full or closed when the test says so. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "daybook/v1/event_store.grpc.h"
+#include "service/api/api.h"
+#include "service/api/append.h"
+#include "service/base/limits.h"
+#include "service/commit/sequencer.h"
+#include "tests/unit/service/api/answers.h"
+#include "tests/unit/service/api/validations.h"
+
+static daybook_server *server;
+static struct raw_channel *channel;
+static const struct api api = {.event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
+
+/* What the next submission returns, and who looks at a request that is taken. */
+static enum failure refusal;
+static void (*inspect)(const struct append_request *request);
+static uint32_t submitted_count;
+
+result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
+    cr_assert_null(sequencer);
+    submitted_count++;
+    if (refusal != FAILURE_NONE) return failure_result(refusal);
+    if (inspect != NULL) inspect(request);
+    request->outcome = APPEND_OUT_OF_MEMORY; /* an answer that needs no result */
+    request->done(request);
+    return RESULT_OK;
+}
+
+static void setup(void) {
+    static const daybook_v1_EventStore_handlers handlers = {.Append = api_append};
+    daybook_status status;
+    validations_open();
+    server = daybook_server_open(&(daybook_server_options){.listen = "127.0.0.1:0", .threads_count = 1}, &status);
+    cr_assert_not_null(server, "%s", status.message);
+    cr_assert(daybook_v1_EventStore_serve(server, &handlers, (void *)(uintptr_t)&api, &status));
+    cr_assert(daybook_server_start(server, &status));
+    channel = raw_channel_open(daybook_server_port(server));
+}
+
+static void teardown(void) {
+    raw_channel_close(channel);
+    daybook_server_close(server);
+    validations_close();
+}
+
+TestSuite(append_queue, .init = setup, .fini = teardown);
+
+static struct answer answer_to_append(const daybook_v1_AppendRequest *request) {
+    size_t size;
+    const char *encoded = daybook_v1_AppendRequest_serialize(request, validations_arena, &size);
+    cr_assert_not_null(encoded);
+    return answer_to(channel, METHOD_APPEND, upb_StringView_FromDataAndSize(encoded, size));
+}
+
+Test(append_queue, a_full_queue_says_so_and_when_to_retry) {
+    refusal = FAILURE_LIMIT;
+    struct answer answer = answer_to_append(request_new());
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "QUEUE_FULL");
+    cr_assert_eq(answer_retry_ms(&answer), 50);
+    cr_assert_not_null(strstr(answer.status.message, "16384 requests"), "%s", answer.status.message);
+    cr_assert_eq(submitted_count, 1);
+    answer_free(&answer);
+}
+
+Test(append_queue, a_closed_queue_is_a_server_that_stops) {
+    refusal = FAILURE_STOPPED;
+    struct answer answer = answer_to_append(request_new());
+    answer_expect(&answer, DAYBOOK_UNAVAILABLE, "DRAINING");
+    cr_assert_eq(answer_retry_ms(&answer), 1000);
+    answer_free(&answer);
+}
+
+Test(append_queue, what_is_refused_by_a_check_is_never_submitted) {
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_Event_set_type(event_of(request), text(""));
+    struct answer answer = answer_to_append(request);
+    answer_expect(&answer, DAYBOOK_INVALID_ARGUMENT, "INVALID_FIELD");
+    answer_free(&answer);
+    answer = answer_to(channel, METHOD_APPEND, text("\xff\xff\xff"));
+    cr_assert_eq(answer.status.code, DAYBOOK_INVALID_ARGUMENT);
+    answer_free(&answer);
+    cr_assert_eq(submitted_count, 0);
+}
+
+/* --- The request that is handed over. --------------------------------------------------------------------------------- */
+
+static bool stream_is(struct bytes stream, struct term term, const char *name) {
+    const struct bytes expected = bytes_of(name, strlen(name));
+    const struct term expected_term = term_of(TERM_STREAM, expected);
+    return bytes_equal(stream, expected) && memcmp(&term, &expected_term, sizeof term) == 0;
+}
+
+static void inspect_writes(const struct append_request *request) {
+    cr_assert_eq(request->writes_count, 3);
+    cr_assert_eq(request->events_count, 4);
+    uint64_t size_bytes = 0;
+    static const char *const names[] = {"any", "revision", "exists"};
+    static const enum expectation expectations[] = {EXPECT_ANY, EXPECT_REVISION, EXPECT_EXISTS};
+    for (uint32_t index = 0; index < 3; index++) {
+        const struct append_write *write = &request->writes[index];
+        cr_assert(stream_is(write->stream, write->term, names[index]));
+        cr_assert_eq(write->expectation, expectations[index]);
+        cr_assert_eq(write->events_count, index == 0 ? 2 : 1);
+        for (uint32_t event = 0; event < write->events_count; event++) {
+            size_bytes += write->events[event].encoded.size + write->stream.size;
+        }
+    }
+    cr_assert_eq(request->writes[1].expected_revision, 0);
+    cr_assert_eq(request->size_bytes, size_bytes);
+    cr_assert_not_null(request->results);
+    cr_assert_not_null(request->conflicts);
+}
+
+Test(append_queue, writes_carry_their_terms_their_expectations_and_their_size) {
+    daybook_v1_AppendRequest *request = daybook_v1_AppendRequest_new(validations_arena);
+    daybook_v1_Write *any = write_add(request, "any");
+    event_add(any, "A");
+    event_add(any, "B");
+    daybook_v1_Write *revision = write_add(request, "revision");
+    event_add(revision, "C");
+    daybook_v1_Write_set_expected_revision(revision, 0);
+    daybook_v1_Write *exists = write_add(request, "exists");
+    event_add(exists, "D");
+    daybook_v1_Write_set_stream_exists(exists, true);
+    inspect = inspect_writes;
+    struct answer answer = answer_to_append(request);
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
+    answer_free(&answer);
+}
+
+static void inspect_checks(const struct append_request *request) {
+    cr_assert_eq(request->checks_count, 2);
+    cr_assert(stream_is(request->checks[0].stream, request->checks[0].term, "revision"));
+    cr_assert_eq(request->checks[0].expectation, EXPECT_REVISION);
+    cr_assert_eq(request->checks[0].expected_revision, UINT64_MAX);
+    cr_assert(stream_is(request->checks[1].stream, request->checks[1].term, "exists"));
+    cr_assert_eq(request->checks[1].expectation, EXPECT_EXISTS);
+}
+
+Test(append_queue, checks_carry_their_terms_and_their_expectations) {
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_StreamCheck *revision = daybook_v1_AppendRequest_add_checks(request, validations_arena);
+    daybook_v1_StreamCheck_set_stream(revision, text("revision"));
+    daybook_v1_StreamCheck_set_expected_revision(revision, UINT64_MAX);
+    daybook_v1_StreamCheck *exists = daybook_v1_AppendRequest_add_checks(request, validations_arena);
+    daybook_v1_StreamCheck_set_stream(exists, text("exists"));
+    daybook_v1_StreamCheck_set_stream_exists(exists, true);
+    inspect = inspect_checks;
+    struct answer answer = answer_to_append(request);
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
+    cr_assert_eq(submitted_count, 1);
+    answer_free(&answer);
+}
+
+/* Equal events have equal bytes, whatever the order of their metadata on the wire: retries are recognised by it later. */
+static uint8_t encoded_first[512];
+static size_t encoded_first_size;
+
+static void keep_encoded(const struct append_request *request) {
+    const struct bytes encoded = request->writes[0].events[0].encoded;
+    cr_assert_leq(encoded.size, sizeof encoded_first);
+    memcpy(encoded_first, encoded.data, encoded.size);
+    encoded_first_size = encoded.size;
+}
+
+static void compare_encoded(const struct append_request *request) {
+    const struct bytes encoded = request->writes[0].events[0].encoded;
+    cr_assert(bytes_equal(encoded, bytes_of(encoded_first, encoded_first_size)));
+}
+
+Test(append_queue, equal_events_are_encoded_to_equal_bytes) {
+    static const char start[] = "\x0a\x24"
+                                "01890a5d-ac96-774b-bcce-b302099a8057"
+                                "\x12\x01T"; /* id and type */
+    static const char entries[2][9] = {"\x42\x06\x0a\x01"
+                                       "a"
+                                       "\x12\x01"
+                                       "1",
+                                       "\x42\x06\x0a\x01"
+                                       "b"
+                                       "\x12\x01"
+                                       "2"};
+    enum { START_BYTES = sizeof start - 1, ENTRY_BYTES = 8, EVENT_BYTES = START_BYTES + 2 * ENTRY_BYTES };
+    for (size_t order = 0; order < 2; order++) {
+        /* writes[0] { stream: "s" events[0] { ... } } */
+        char wire[7 + EVENT_BYTES] = {0x0a, 5 + EVENT_BYTES, 0x0a, 1, 's', 0x22, EVENT_BYTES};
+        memcpy(wire + 7, start, START_BYTES);
+        memcpy(wire + 7 + START_BYTES, entries[order], ENTRY_BYTES);
+        memcpy(wire + 7 + START_BYTES + ENTRY_BYTES, entries[1 - order], ENTRY_BYTES);
+        inspect = order == 0 ? keep_encoded : compare_encoded;
+        struct answer answer = answer_to(channel, METHOD_APPEND, upb_StringView_FromDataAndSize(wire, sizeof wire));
+        answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
+        answer_free(&answer);
+    }
+    cr_assert_eq(submitted_count, 2);
+}
