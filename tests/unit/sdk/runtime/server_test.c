@@ -560,6 +560,7 @@ struct caller {
 static void *call_until_failure(void *argument) {
     struct caller *caller = argument;
     struct raw_channel *channel = raw_channel_open(caller->port);
+    raw_channel_connect(channel);
     struct raw_status status;
     do {
         status = raw_unary(channel, FIXTURE_UNARY, "", 0, NULL);
