@@ -1,0 +1,183 @@
+#include "tests/unit/service/commit/appends.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "service/record/record.h"
+#include "tests/support/events.h"
+#include "tests/support/stores.h"
+
+#define WRITES_COUNT_MAX 8
+#define CHECKS_COUNT_MAX 8
+#define EVENT_BYTES_MAX  128
+
+struct append {
+    struct append_request request;
+    struct append_write writes[WRITES_COUNT_MAX];
+    struct append_check checks[CHECKS_COUNT_MAX];
+    struct append_result results[WRITES_COUNT_MAX];
+    struct append_conflict conflicts[WRITES_COUNT_MAX + CHECKS_COUNT_MAX];
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t done_count;
+};
+
+static void rooms_begin(struct rooms *rooms) {
+    rooms->store = stores_open(rooms->directory.path);
+    const struct temporary_path path = temporary_path(&rooms->directory, "index");
+    const struct index_options options = {
+        .directory = path.text, .map_bytes = STORES_MAP_BYTES, .store_id = store_id(rooms->store)};
+    struct problem problem = {.text = ""};
+    const result outcome = index_open(&options, &rooms->index, &problem);
+    cr_assert_not(failed(outcome), "%s", problem.text);
+}
+
+struct rooms rooms_open(void) {
+    struct rooms rooms = {.directory = temporary_directory_make()};
+    rooms_begin(&rooms);
+    return rooms;
+}
+
+void rooms_reopen(struct rooms *rooms) {
+    index_close(rooms->index);
+    store_close(rooms->store);
+    rooms_begin(rooms);
+}
+
+void rooms_close(struct rooms *rooms) {
+    index_close(rooms->index);
+    store_close(rooms->store);
+    temporary_directory_remove(&rooms->directory);
+}
+
+static void done(struct append_request *request) {
+    struct append *append = request->context;
+    pthread_mutex_lock(&append->mutex);
+    append->done_count++;
+    pthread_cond_broadcast(&append->changed);
+    pthread_mutex_unlock(&append->mutex);
+}
+
+struct append *append_new(void) {
+    struct append *append = calloc(1, sizeof *append);
+    cr_assert_not_null(append);
+    pthread_mutex_init(&append->mutex, NULL);
+    pthread_cond_init(&append->changed, NULL);
+    append->request = (struct append_request){.writes = append->writes,
+                                              .checks = append->checks,
+                                              .results = append->results,
+                                              .conflicts = append->conflicts,
+                                              .done = done,
+                                              .context = append};
+    return append;
+}
+
+void append_free(struct append *append) {
+    for (uint32_t write = 0; write < append->request.writes_count; write++) {
+        struct append_event *events = (struct append_event *)(uintptr_t)append->writes[write].events;
+        for (uint32_t index = 0; index < append->writes[write].events_count; index++) {
+            free((void *)(uintptr_t)events[index].encoded.data);
+        }
+        free(events);
+    }
+    pthread_cond_destroy(&append->changed);
+    pthread_mutex_destroy(&append->mutex);
+    free(append);
+}
+
+struct append_request *append_request_of(struct append *append) {
+    return &append->request;
+}
+
+static struct bytes event_make(const char *stream, uint32_t number) {
+    char text[32];
+    const int size = snprintf(text, sizeof text, "%.20s %u", stream, number);
+    uint8_t *buffer = malloc(EVENT_BYTES_MAX);
+    cr_assert_not_null(buffer);
+    const struct event_parts parts = {.id = EVENTS_ID, .type = "Tested", .data = bytes_of(text, (size_t)size)};
+    return event_encode(&parts, buffer, EVENT_BYTES_MAX);
+}
+
+void append_write_add(struct append *append, const char *stream, uint32_t events_count, enum expectation expectation,
+                      uint64_t revision) {
+    struct append_request *request = &append->request;
+    cr_assert_lt(request->writes_count, WRITES_COUNT_MAX);
+    struct append_event *events = calloc(events_count, sizeof *events);
+    cr_assert_not_null(events);
+    for (uint32_t index = 0; index < events_count; index++) {
+        events[index].encoded = event_make(stream, request->events_count + index);
+        request->size_bytes += events[index].encoded.size;
+    }
+    append->writes[request->writes_count++] = (struct append_write){.stream = bytes_of_text(stream),
+                                                                    .term = term_of(TERM_STREAM, bytes_of_text(stream)),
+                                                                    .expectation = expectation,
+                                                                    .expected_revision = revision,
+                                                                    .events = events,
+                                                                    .events_count = events_count};
+    request->events_count += events_count;
+}
+
+void append_check_add(struct append *append, const char *stream, enum expectation expectation, uint64_t revision) {
+    cr_assert_lt(append->request.checks_count, CHECKS_COUNT_MAX);
+    append->checks[append->request.checks_count++] =
+        (struct append_check){.stream = bytes_of_text(stream),
+                              .term = term_of(TERM_STREAM, bytes_of_text(stream)),
+                              .expectation = expectation,
+                              .expected_revision = revision};
+}
+
+struct append *append_of(const char *stream) {
+    struct append *append = append_new();
+    append_write_add(append, stream, 1, EXPECT_ANY, 0);
+    return append;
+}
+
+struct append *append_expecting(const char *stream, uint64_t revision) {
+    struct append *append = append_new();
+    append_write_add(append, stream, 1, EXPECT_REVISION, revision);
+    return append;
+}
+
+enum append_outcome append_wait(struct append *append) {
+    pthread_mutex_lock(&append->mutex);
+    while (append->done_count == 0) pthread_cond_wait(&append->changed, &append->mutex);
+    cr_assert_eq(append->done_count, 1);
+    pthread_mutex_unlock(&append->mutex);
+    return append->request.outcome;
+}
+
+bool append_is_done(struct append *append) {
+    pthread_mutex_lock(&append->mutex);
+    const bool is_done = append->done_count > 0;
+    pthread_mutex_unlock(&append->mutex);
+    return is_done;
+}
+
+static void expect_write(const struct append_write *write, const struct append_result *where,
+                         struct store_reader *reader) {
+    cr_assert_eq(where->last_position - where->first_position + 1, write->events_count);
+    cr_assert_eq(where->last_revision - where->first_revision + 1, write->events_count);
+    for (uint32_t index = 0; index < write->events_count; index++) {
+        struct bytes encoded;
+        struct record record;
+        cr_assert_eq(store_reader_get(reader, where->first_position + index, &encoded).failure, FAILURE_NONE);
+        cr_assert_eq(record_read(encoded, &record).failure, FAILURE_NONE);
+        cr_assert(bytes_equal(record.stream, write->stream));
+        cr_assert_eq(record.revision, where->first_revision + index);
+        cr_assert(bytes_equal(record.event, write->events[index].encoded));
+    }
+}
+
+void append_expect_stored(struct append *append, struct store *store) {
+    cr_assert_eq(append->request.outcome, APPEND_COMMITTED);
+    struct store_reader *reader;
+    cr_assert_eq(store_reader_open(store, &reader).failure, FAILURE_NONE);
+    cr_assert_eq(store_reader_begin(reader, NULL).failure, FAILURE_NONE);
+    for (uint32_t index = 0; index < append->request.writes_count; index++) {
+        expect_write(&append->writes[index], &append->results[index], reader);
+    }
+    store_reader_end(reader);
+    store_reader_close(reader);
+}

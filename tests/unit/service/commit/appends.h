@@ -1,0 +1,49 @@
+/* appends.h: rooms and requests for the tests of commit.
+ *
+ * Ownership: the caller closes and frees. Threads: one at a time for each request; append_wait waits for the sequencer's. Errors: what fails is an assertion. */
+#ifndef TESTS_UNIT_SERVICE_COMMIT_APPENDS_H
+#define TESTS_UNIT_SERVICE_COMMIT_APPENDS_H
+
+#include "service/base/limits.h"
+#include "service/commit/request.h"
+#include "service/store/index.h"
+#include "service/store/store.h"
+#include "tests/support/temporary_directory.h"
+
+/* A store and its index, in a directory of their own. */
+struct rooms {
+    struct temporary_directory directory;
+    struct store *store;
+    struct index *index;
+};
+
+struct rooms rooms_open(void);
+/* Closes and opens them again on the same directory. */
+void rooms_reopen(struct rooms *rooms);
+void rooms_close(struct rooms *rooms);
+
+/* A request with all its memory. */
+struct append;
+
+struct append *append_new(void);
+void append_free(struct append *append);
+struct append_request *append_request_of(struct append *append);
+
+/* Adds a write of `events_count` events that can be told from their number. */
+void append_write_add(struct append *append, const char *stream, uint32_t events_count, enum expectation expectation,
+                      uint64_t revision);
+void append_check_add(struct append *append, const char *stream, enum expectation expectation, uint64_t revision);
+
+/* The request of one write of one event to a stream, without an expectation. */
+struct append *append_of(const char *stream);
+/* The same, which expects a revision. */
+struct append *append_expecting(const char *stream, uint64_t revision);
+
+/* Waits until the request has been answered; returns its outcome. */
+enum append_outcome append_wait(struct append *append);
+bool append_is_done(struct append *append);
+
+/* The events of this request, as results say where they are, are in the store, byte for byte. */
+void append_expect_stored(struct append *append, struct store *store);
+
+#endif

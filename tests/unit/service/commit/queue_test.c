@@ -1,0 +1,150 @@
+/* The queue in front of the sequencer: in order, in groups, within its limits. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "service/base/limits.h"
+#include "service/commit/queue.h"
+
+static struct queue queue;
+
+static void setup(void) {
+    queue_init(&queue);
+}
+
+TestSuite(queue, .init = setup);
+
+/* Many requests that only weigh something. */
+static struct append_request *requests_make(uint32_t count, uint32_t events_count, uint64_t size_bytes) {
+    struct append_request *requests = calloc(count, sizeof *requests);
+    cr_assert_not_null(requests);
+    for (uint32_t index = 0; index < count; index++) {
+        requests[index].events_count = events_count;
+        requests[index].size_bytes = size_bytes;
+    }
+    return requests;
+}
+
+static void push_all(struct append_request *requests, uint32_t count) {
+    for (uint32_t index = 0; index < count; index++) {
+        cr_assert_eq(queue_push(&queue, &requests[index]).failure, FAILURE_NONE);
+    }
+}
+
+/* Takes one group: `count` requests in order, beginning with `first`. */
+static void expect_group(const struct append_request *first, uint32_t count) {
+    struct queue_group group;
+    cr_assert(queue_take(&queue, &group));
+    cr_assert_eq(group.requests_count, count);
+    const struct append_request *request = group.first;
+    for (uint32_t index = 0; index < count; index++, request = request->next) cr_assert_eq(request, first + index);
+    cr_assert_null(request);
+}
+
+Test(queue, a_take_brings_everything_in_order) {
+    struct append_request *requests = requests_make(5, 2, 100);
+    push_all(requests, 5);
+    expect_group(requests, 5);
+    push_all(requests, 2);
+    expect_group(requests, 2);
+    queue_deinit(&queue);
+    free(requests);
+}
+
+Test(queue, a_group_has_as_many_requests_as_the_limit) {
+    struct append_request *requests = requests_make(GROUP_REQUESTS_COUNT_MAX + 3, 1, 1);
+    push_all(requests, GROUP_REQUESTS_COUNT_MAX + 3);
+    expect_group(requests, GROUP_REQUESTS_COUNT_MAX);
+    expect_group(requests + GROUP_REQUESTS_COUNT_MAX, 3);
+    free(requests);
+}
+
+Test(queue, a_group_has_as_many_events_as_the_limit) {
+    const uint32_t fitting = GROUP_EVENTS_COUNT_MAX / 1000;
+    struct append_request *requests = requests_make(fitting + 1, 1000, 1);
+    push_all(requests, fitting + 1);
+    expect_group(requests, fitting);
+    expect_group(requests + fitting, 1);
+    free(requests);
+}
+
+Test(queue, a_group_has_as_many_bytes_as_the_limit) {
+    struct append_request *requests = requests_make(3, 1, GROUP_BYTES_MAX / 2);
+    push_all(requests, 3);
+    expect_group(requests, 2);
+    expect_group(requests + 2, 1);
+    free(requests);
+}
+
+Test(queue, the_first_request_always_fits) {
+    struct append_request *requests = requests_make(2, GROUP_EVENTS_COUNT_MAX + 1, GROUP_BYTES_MAX + 1);
+    push_all(requests, 2);
+    expect_group(requests, 1);
+    expect_group(requests + 1, 1);
+    free(requests);
+}
+
+Test(queue, a_full_queue_refuses_by_number) {
+    struct append_request *requests = requests_make(QUEUE_REQUESTS_COUNT_MAX + 1, 1, 1);
+    push_all(requests, QUEUE_REQUESTS_COUNT_MAX);
+    cr_assert_eq(queue_push(&queue, &requests[QUEUE_REQUESTS_COUNT_MAX]).failure, FAILURE_LIMIT);
+    cr_assert_eq(queue.rejected_count, 1);
+    expect_group(requests, GROUP_REQUESTS_COUNT_MAX);
+    cr_assert_eq(queue_push(&queue, &requests[QUEUE_REQUESTS_COUNT_MAX]).failure, FAILURE_NONE);
+    free(requests);
+}
+
+Test(queue, a_full_queue_refuses_by_bytes) {
+    struct append_request *requests = requests_make(3, 1, QUEUE_BYTES_MAX / 2);
+    push_all(requests, 2);
+    cr_assert_eq(queue_push(&queue, &requests[2]).failure, FAILURE_LIMIT);
+    cr_assert_eq(queue.size_bytes, QUEUE_BYTES_MAX);
+    free(requests);
+}
+
+Test(queue, what_is_queued_can_be_taken_after_the_close) {
+    struct append_request *requests = requests_make(2, 1, 1);
+    push_all(requests, 1);
+    queue_close(&queue);
+    cr_assert_eq(queue_push(&queue, &requests[1]).failure, FAILURE_STOPPED);
+    expect_group(requests, 1);
+    struct queue_group group;
+    cr_assert_not(queue_take(&queue, &group));
+    cr_assert_not(queue_take(&queue, &group), "and it stays closed");
+    queue_deinit(&queue);
+    free(requests);
+}
+
+#define PUSHERS_COUNT     4
+#define PUSHES_PER_PUSHER 5000
+
+static void *push_many(void *context) {
+    struct append_request *requests = context;
+    for (uint32_t index = 0; index < PUSHES_PER_PUSHER; index++) {
+        while (failed(queue_push(&queue, &requests[index]))) {
+        }
+    }
+    return NULL;
+}
+
+/* The taker waits whenever it is faster than the pushers: a wake-up that is lost would hang this test. */
+Test(queue, many_threads_push_while_one_takes) {
+    pthread_t threads[PUSHERS_COUNT];
+    struct append_request *requests = requests_make(PUSHERS_COUNT * PUSHES_PER_PUSHER, 1, 1);
+    for (uint32_t index = 0; index < PUSHERS_COUNT; index++) {
+        pthread_create(&threads[index], NULL, push_many, requests + index * PUSHES_PER_PUSHER);
+    }
+    uint32_t next[PUSHERS_COUNT] = {0};
+    for (uint32_t taken = 0; taken < PUSHERS_COUNT * PUSHES_PER_PUSHER;) {
+        struct queue_group group;
+        cr_assert(queue_take(&queue, &group));
+        for (const struct append_request *request = group.first; request != NULL; request = request->next) {
+            const size_t number = (size_t)(request - requests);
+            cr_assert_eq(number % PUSHES_PER_PUSHER, next[number / PUSHES_PER_PUSHER]++, "each pusher's own order");
+        }
+        taken += group.requests_count;
+    }
+    for (uint32_t index = 0; index < PUSHERS_COUNT; index++) pthread_join(threads[index], NULL);
+    queue_deinit(&queue);
+    free(requests);
+}

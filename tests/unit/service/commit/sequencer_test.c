@@ -1,0 +1,141 @@
+/* The one writer: everything that was submitted is answered, in order, after it is on disk; or the disk has failed. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include "service/commit/sequencer.h"
+#include "tests/support/system_faults.h"
+#include "tests/unit/service/commit/appends.h"
+
+static struct rooms rooms;
+static struct sequencer *sequencer;
+static atomic_uint failed_count;
+
+static void on_committed(void *context, struct chunk *chunk) {
+    (void)context;
+    (void)chunk;
+}
+
+static void on_storage_failed(void *context, enum failure failure) {
+    (void)context;
+    (void)failure;
+    atomic_fetch_add(&failed_count, 1);
+}
+
+static const struct commit_listener listener = {.committed = on_committed, .storage_failed = on_storage_failed};
+
+static void begin(void) {
+    const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};
+    cr_assert_eq(sequencer_open(&options, &sequencer).failure, FAILURE_NONE);
+}
+
+static void setup(void) {
+    rooms = rooms_open();
+}
+
+static void teardown(void) {
+    rooms_close(&rooms);
+}
+
+TestSuite(sequencer, .init = setup, .fini = teardown);
+
+static void submit(struct append *append) {
+    cr_assert_eq(sequencer_submit(sequencer, append_request_of(append)).failure, FAILURE_NONE);
+}
+
+Test(sequencer, an_append_is_on_disk_when_it_is_answered) {
+    begin();
+    struct append *append = append_of("s");
+    submit(append);
+    cr_assert_eq(append_wait(append), APPEND_COMMITTED);
+    append_expect_stored(append, rooms.store);
+    append_free(append);
+    sequencer = sequencer_close(sequencer);
+}
+
+Test(sequencer, the_close_answers_what_is_queued) {
+    begin();
+    struct append *appends[100];
+    for (uint32_t index = 0; index < 100; index++) {
+        appends[index] = append_of("s");
+        submit(appends[index]);
+    }
+    sequencer = sequencer_close(sequencer);
+    for (uint32_t index = 0; index < 100; index++) {
+        cr_assert(append_is_done(appends[index]));
+        append_expect_stored(appends[index], rooms.store);
+        append_free(appends[index]);
+    }
+}
+
+Test(sequencer, counts_what_it_did) {
+    begin();
+    struct append *good = append_new();
+    append_write_add(good, "s", 3, EXPECT_ANY, 0);
+    struct append *bad = append_expecting("s", 9);
+    submit(good);
+    submit(bad);
+    append_wait(good);
+    append_wait(bad);
+    struct sequencer *open = sequencer;
+    /* The answer of the last request comes before its counting. */
+    while (sequencer_count(open).requests_refused == 0) {
+    }
+    const struct sequencer_counts counts = sequencer_count(open);
+    cr_assert_eq(counts.events_committed, 3);
+    cr_assert_eq(counts.requests_committed, 1);
+    cr_assert_eq(counts.requests_refused, 1);
+    cr_assert_eq(counts.groups_committed, 1);
+    cr_assert_eq(counts.queue_requests_count, 0);
+    append_free(good);
+    append_free(bad);
+    sequencer = sequencer_close(sequencer);
+}
+
+#define WRITERS_COUNT      4
+#define APPENDS_PER_WRITER 200
+
+/* Appends one after the other, each expecting the revision that the one before has made. */
+static void *append_in_turn(void *context) {
+    const char *stream = context;
+    for (uint64_t revision = 0; revision < APPENDS_PER_WRITER; revision++) {
+        struct append *append = append_expecting(stream, revision);
+        submit(append);
+        cr_assert_eq(append_wait(append), APPEND_COMMITTED);
+        append_expect_stored(append, rooms.store);
+        append_free(append);
+    }
+    return NULL;
+}
+
+Test(sequencer, many_writers_never_miss_their_own_writes) {
+    begin();
+    pthread_t threads[WRITERS_COUNT];
+    char streams[WRITERS_COUNT][8];
+    for (uint32_t index = 0; index < WRITERS_COUNT; index++) {
+        (void)snprintf(streams[index], sizeof streams[index], "s-%u", index);
+        pthread_create(&threads[index], NULL, append_in_turn, streams[index]);
+    }
+    for (uint32_t index = 0; index < WRITERS_COUNT; index++) pthread_join(threads[index], NULL);
+    sequencer = sequencer_close(sequencer);
+    cr_assert_eq(store_position_last(rooms.store), WRITERS_COUNT * APPENDS_PER_WRITER, "gapless");
+}
+
+Test(sequencer, nothing_is_acknowledged_after_the_disk_has_failed) {
+    system_fault(SYS_fdatasync, EIO);
+    begin();
+    struct append *first = append_of("s");
+    submit(first);
+    cr_assert_eq(append_wait(first), APPEND_OUTCOME_UNKNOWN);
+    struct append *second = append_of("s");
+    const enum failure refusal = sequencer_submit(sequencer, append_request_of(second)).failure;
+    cr_assert_eq(refusal, FAILURE_STOPPED);
+    cr_assert_not(append_is_done(second));
+    cr_assert_eq(atomic_load(&failed_count), 1);
+    sequencer = sequencer_close(sequencer);
+    append_free(first);
+    append_free(second);
+}
