@@ -11,7 +11,7 @@
 
 #include "service/base/limits.h"
 
-enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH };
+enum setting_kind { SETTING_TEXT, SETTING_LOG_LEVEL, SETTING_LOG_FORMAT, SETTING_NUMBER, SETTING_SWITCH };
 
 /* The one table: flag --name VALUE, variable DAYBOOK_NAME, default, allowed numbers. */
 struct setting {
@@ -32,8 +32,8 @@ static const struct setting settings[] = {
      0},
     {"listen", "HOST:PORT", "where gRPC listens; port 0 takes a free one", "127.0.0.1:50051", SETTING_TEXT,
      SETTING_AT(listen), 0, 0},
-    {"log-level", "LEVEL", "debug, info, warn or error", "info", SETTING_TEXT, SETTING_AT(log_level_text), 0, 0},
-    {"log-format", "FORMAT", "text or json", "text", SETTING_TEXT, SETTING_AT(log_format_text), 0, 0},
+    {"log-level", "LEVEL", "debug, info, warn or error", "info", SETTING_LOG_LEVEL, SETTING_AT(log_level_text), 0, 0},
+    {"log-format", "FORMAT", "text or json", "text", SETTING_LOG_FORMAT, SETTING_AT(log_format_text), 0, 0},
     {"event-bytes-max", "BYTES", "largest encoded event", "1048576", SETTING_NUMBER, SETTING_AT(event_bytes_max), 1024,
      EVENT_BYTES_MAX_CEILING},
     {"drain-ms", "MILLISECONDS", "how long SIGTERM waits for open calls", "25000", SETTING_NUMBER, SETTING_AT(drain_ms),
@@ -82,6 +82,24 @@ static result switch_set(const struct setting *setting, const char *text, const 
     return RESULT_OK;
 }
 
+static result text_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
+                       struct problem *ret_problem) {
+    if (text[0] == '\0') {
+        problem_set(ret_problem, "%s is empty", origin);
+        return failure_result(FAILURE_INPUT);
+    }
+    if (setting->kind == SETTING_LOG_LEVEL && failed(log_level_parse(text, &config->log_level))) {
+        problem_set(ret_problem, "%s is \"%s\": debug, info, warn or error is needed", origin, text);
+        return failure_result(FAILURE_INPUT);
+    }
+    if (setting->kind == SETTING_LOG_FORMAT && failed(log_format_parse(text, &config->log_format))) {
+        problem_set(ret_problem, "%s is \"%s\": text or json is needed", origin, text);
+        return failure_result(FAILURE_INPUT);
+    }
+    *(const char **)((char *)config + setting->offset) = text;
+    return RESULT_OK;
+}
+
 static result setting_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
                           struct problem *ret_problem) {
     switch (setting->kind) {
@@ -89,15 +107,9 @@ static result setting_set(const struct setting *setting, const char *text, const
         return number_set(setting, text, origin, config, ret_problem);
     case SETTING_SWITCH:
         return switch_set(setting, text, origin, config, ret_problem);
-    case SETTING_TEXT:
-        break;
+    default:
+        return text_set(setting, text, origin, config, ret_problem);
     }
-    if (text[0] == '\0') {
-        problem_set(ret_problem, "%s is empty", origin);
-        return failure_result(FAILURE_INPUT);
-    }
-    *(const char **)((char *)config + setting->offset) = text;
-    return RESULT_OK;
 }
 
 /* "log-level" -> "DAYBOOK_LOG_LEVEL" */
@@ -119,13 +131,13 @@ static result defaults_and_environment(struct config *config, struct problem *re
 
 static error_t option_parse(int key, char *argument, struct argp_state *state) {
     struct parse *parse = state->input;
+    if (failed(parse->outcome)) return 0; /* the first mistake is the one that is told */
     if (key == ARGP_KEY_ARG) {
         problem_set(parse->problem, "\"%s\" is not understood; see daybookd --help", argument);
         parse->outcome = failure_result(FAILURE_INPUT);
         return 0;
     }
     if (key < OPTION_KEY_FIRST || key >= OPTION_KEY_FIRST + (int)SETTINGS_COUNT) return ARGP_ERR_UNKNOWN;
-    if (failed(parse->outcome)) return 0;
     const struct setting *setting = &settings[key - OPTION_KEY_FIRST];
     char origin[64];
     (void)snprintf(origin, sizeof origin, "--%s", setting->name);
@@ -162,14 +174,6 @@ result config_parse(int argc, char **argv, struct config *ret_config, struct pro
     struct config config = {0};
     TRY(defaults_and_environment(&config, ret_problem));
     TRY(flags(argc, argv, &config, ret_problem));
-    if (failed(log_level_parse(config.log_level_text, &config.log_level))) {
-        problem_set(ret_problem, "--log-level is \"%s\": debug, info, warn or error is needed", config.log_level_text);
-        return failure_result(FAILURE_INPUT);
-    }
-    if (failed(log_format_parse(config.log_format_text, &config.log_format))) {
-        problem_set(ret_problem, "--log-format is \"%s\": text or json is needed", config.log_format_text);
-        return failure_result(FAILURE_INPUT);
-    }
     *ret_config = config;
     return RESULT_OK;
 }
