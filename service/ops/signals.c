@@ -41,8 +41,8 @@ enum stop_reason signals_wait(struct signals *signals, int timeout_ms) {
     assert(ready_count >= 0 || errno == EINTR);
     if (ready_count <= 0) return STOP_NOT_YET;
     const enum stop_reason reason = waits[1].revents != 0 ? STOP_FAILURE : STOP_SIGNAL;
-    if (reason == STOP_SIGNAL) {
-        /* Taken off the queue: only a second signal may find the default action below. */
+    if (waits[0].revents != 0) {
+        /* Taken off the queue, also when the failure goes before: only a later signal may find the default action below. */
         struct signalfd_siginfo taken;
         const ssize_t size = read(signals->signal_descriptor, &taken, sizeof taken);
         assert(size == (ssize_t)sizeof taken);
