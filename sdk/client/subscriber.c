@@ -40,6 +40,10 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static uint32_t backoff_first_ms(const daybook_subscriber *subscriber) {
+    return subscriber->backoff_max_ms < BACKOFF_FIRST_MS ? subscriber->backoff_max_ms : BACKOFF_FIRST_MS;
+}
+
 static bool filter_copy(daybook_subscriber *subscriber, const daybook_v1_Filter *filter) {
     if (filter == NULL) return true;
     size_t size;
@@ -62,7 +66,7 @@ daybook_subscriber *daybook_subscriber_open(daybook_client *client, const dayboo
     subscriber->client = client;
     subscriber->heartbeat_ms = options->heartbeat_ms == 0 ? HEARTBEAT_DEFAULT_MS : options->heartbeat_ms;
     subscriber->backoff_max_ms = options->backoff_max_ms == 0 ? BACKOFF_MAX_DEFAULT_MS : options->backoff_max_ms;
-    subscriber->backoff_ms = BACKOFF_FIRST_MS;
+    subscriber->backoff_ms = backoff_first_ms(subscriber);
     subscriber->disconnected = options->disconnected;
     subscriber->context = options->context;
     subscriber->position = options->after;
@@ -127,12 +131,20 @@ static bool is_passing(const daybook_status *status) {
            status->code == DAYBOOK_DEADLINE_EXCEEDED;
 }
 
-static void retry_plan(daybook_subscriber *subscriber, const daybook_status *status) {
+/* Half of the pause is jitter, so that the subscribers of a server that restarts do not come all at once. */
+static uint32_t pause_ms(daybook_subscriber *subscriber, const daybook_status *status) {
     const uint32_t jitter = (uint32_t)rand_r(&subscriber->jitter_seed) % (subscriber->backoff_ms / 2 + 1);
-    const uint32_t retry_ms = subscriber->backoff_ms / 2 + jitter;
+    const uint32_t own_ms = subscriber->backoff_ms - subscriber->backoff_ms / 2 + jitter;
+    const uint32_t most_ms = subscriber->backoff_max_ms;
+    const uint32_t asked_ms = status->retry_delay_ms < most_ms ? status->retry_delay_ms : most_ms;
+    return own_ms < asked_ms ? asked_ms : own_ms;
+}
+
+static void retry_plan(daybook_subscriber *subscriber, const daybook_status *status) {
+    const uint32_t retry_ms = pause_ms(subscriber, status);
     subscriber->retry_at_ms = now_ms() + retry_ms;
-    subscriber->backoff_ms *= 2;
-    if (subscriber->backoff_ms > subscriber->backoff_max_ms) subscriber->backoff_ms = subscriber->backoff_max_ms;
+    const bool may_double = subscriber->backoff_ms <= subscriber->backoff_max_ms / 2;
+    subscriber->backoff_ms = may_double ? subscriber->backoff_ms * 2 : subscriber->backoff_max_ms;
     if (subscriber->disconnected != NULL) subscriber->disconnected(status, retry_ms, subscriber->context);
 }
 
@@ -157,7 +169,7 @@ static bool retry_wait(daybook_subscriber *subscriber, int64_t until_ms) {
 
 static void response_taken(daybook_subscriber *subscriber, const daybook_v1_SubscribeResponse *response) {
     subscriber->heard_at_ms = now_ms();
-    subscriber->backoff_ms = BACKOFF_FIRST_MS;
+    subscriber->backoff_ms = backoff_first_ms(subscriber);
     subscriber->position = daybook_v1_SubscribeResponse_position(response);
     subscriber->position_known = true;
 }
@@ -171,7 +183,7 @@ static uint32_t listen_ms(const daybook_subscriber *subscriber, int64_t until_ms
     return wait_ms < 0 ? 0 : (uint32_t)wait_ms;
 }
 
-/* One listening on the open stream. False: the stream is gone and another attempt is planned. */
+/* One listening on the open stream. False: the stream is gone, and another attempt is planned or not wanted. */
 static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
                         const daybook_v1_SubscribeResponse **ret_response, daybook_status *ret_status,
                         daybook_next *ret_next) {
@@ -192,7 +204,8 @@ static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
         daybook_status_set(&status, DAYBOOK_UNAVAILABLE, "the server ended the subscription");
     }
     stream_drop(subscriber);
-    if (is_cancelled(subscriber) || !is_passing(&status)) {
+    if (is_cancelled(subscriber)) return false; /* whatever ended the stream: the caller hears of the cancellation */
+    if (!is_passing(&status)) {
         if (ret_status != NULL) *ret_status = status;
         *ret_next = DAYBOOK_NEXT_ERROR;
         return true;

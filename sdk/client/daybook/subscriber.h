@@ -28,7 +28,8 @@ typedef struct daybook_subscriber_options {
     const daybook_v1_Filter *filter;
     /* How often the server speaks at least; 0: 10,000. */
     uint32_t heartbeat_ms;
-    /* Longest pause between two attempts; 0: 5,000. The first is 100 ms, each further one twice as long, with jitter. */
+    /* Longest pause between two attempts; 0: 5,000. The first is 100 ms, each further one twice as long, with jitter; a
+     * server that asks for a longer one is given it, up to this. */
     uint32_t backoff_max_ms;
     /* Hears of every loss of the connection, on the thread that called next. May be NULL. */
     void (*disconnected)(const daybook_status *status, uint32_t retry_ms, void *context);
