@@ -7,14 +7,34 @@ void csv_init(struct csv *csv, FILE *file) {
     *csv = (struct csv){.file = file};
 }
 
-/* The length of a valid UTF-8 character at `at`, 0 when there is none (Unicode 15, table 3-7, without surrogates' check:
- * those are refused by the server). */
+/* The second byte of the characters that begin with these: neither a longer form of a shorter character, nor a surrogate,
+ * nor beyond U+10FFFF (Unicode 15, table 3-7). Every other one is 0x80 to 0xbf. */
+static bool second_is_good(unsigned char first, unsigned char second) {
+    switch (first) {
+    case 0xe0:
+        return second >= 0xa0;
+    case 0xed:
+        return second < 0xa0;
+    case 0xf0:
+        return second >= 0x90;
+    case 0xf4:
+        return second < 0x90;
+    default:
+        return true;
+    }
+}
+
+/* The length of a valid UTF-8 character at `at`, 0 when there is none. */
 static size_t character_size(const unsigned char *at) {
-    const size_t size = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3 : 0;
+    const size_t size = at[0] < 0x80                    ? 1
+                        : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+                        : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+                        : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+                                                        : 0;
     for (size_t index = 1; index < size; index++) {
         if ((at[index] & 0xc0) != 0x80) return 0;
     }
-    return size;
+    return size > 1 && !second_is_good(at[0], at[1]) ? 0 : size;
 }
 
 static bool is_utf8(const char *text) {
@@ -52,6 +72,11 @@ static const char *latin1_convert(struct builder *builder, size_t first) {
     return builder->csv->text + end;
 }
 
+static int fail(struct csv *csv, const char *error) {
+    csv->error = error;
+    return 0;
+}
+
 static void field_end(struct builder *builder, size_t *first) {
     struct csv *csv = builder->csv;
     put(builder, '\0');
@@ -65,13 +90,15 @@ static void field_end(struct builder *builder, size_t *first) {
     *first = builder->used;
 }
 
-/* Reads one field and returns what ended it: ',', '\n' or EOF; 0 when a quote is never closed. */
+/* Reads one field and returns what ended it: ',', '\n' or EOF; 0 and the error when it is none. */
 static int field_read(struct builder *builder) {
     struct csv *csv = builder->csv;
     bool quoted = false;
     for (;;) {
         const int byte = getc(csv->file);
-        if (byte == EOF) return quoted ? 0 : EOF;
+        if (byte == EOF && ferror(csv->file)) return fail(csv, "the file cannot be read");
+        if (byte == EOF) return quoted ? fail(csv, "a quote is never closed") : EOF;
+        if (byte == '\0') return fail(csv, "there is a byte 0, which no text has");
         if (byte == '\n') csv->lines_read++;
         if (byte == '"') {
             const int next = quoted ? getc(csv->file) : EOF;
@@ -97,11 +124,12 @@ bool csv_read(struct csv *csv) {
     csv->error = NULL;
     for (;;) {
         const int end = field_read(&builder);
-        if (end == 0) csv->error = "a quote is never closed";
-        if (end == EOF && csv->fields_count == 0 && builder.used == 0) return false;
+        if (end == 0 || (end == EOF && csv->fields_count == 0 && builder.used == 0)) return false;
         field_end(&builder, &first);
-        if (builder.full) csv->error = "the line is too long or has too many fields";
-        if (csv->error != NULL) return false;
+        if (builder.full) {
+            csv->error = "the line is too long or has too many fields";
+            return false;
+        }
         if (end != ',') return true;
     }
 }

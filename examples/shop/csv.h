@@ -24,7 +24,7 @@ struct csv {
 
 void csv_init(struct csv *csv, FILE *file);
 
-/* Reads the next record. False: the end, or an error. */
+/* Reads the next record. False: the end, or an error, after which there is nothing more to read. */
 bool csv_read(struct csv *csv);
 
 #endif
