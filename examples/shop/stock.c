@@ -1,12 +1,14 @@
 #include "examples/shop/stock.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CODE_BYTES_MAX 255
+#define POSITION_PREFIX "position "
 
 static size_t place_of(const struct stock *stock, const char *code) {
     size_t low = 0;
@@ -40,6 +42,7 @@ static bool entry_insert(struct stock *stock, size_t place, const char *code) {
 }
 
 bool stock_change(struct stock *stock, const char *code, int64_t difference) {
+    if (strchr(code, '\n') != NULL) return false;
     const size_t place = place_of(stock, code);
     if (place == stock->entries_count || strcmp(stock->entries[place].code, code) != 0) {
         if (!entry_insert(stock, place, code)) return false;
@@ -54,31 +57,76 @@ void stock_print(const struct stock *stock, FILE *out) {
     }
 }
 
+/* A whole number at the end of a line. */
+static bool number_read(const char *text, int64_t *ret_number) {
+    char *end;
+    errno = 0;
+    *ret_number = strtoll(text, &end, 10);
+    return (isdigit((unsigned char)text[0]) || text[0] == '-') && end != text && *end == '\0' && errno == 0;
+}
+
+/* `CODE LEVEL`: the level follows the last space, because a code may have some. */
+static bool entry_read(struct stock *stock, char *line) {
+    char *space = strrchr(line, ' ');
+    int64_t level;
+    if (space == NULL || !number_read(space + 1, &level)) return false;
+    *space = '\0';
+    return stock_change(stock, line, level);
+}
+
+static bool lines_read(struct stock *stock, FILE *file) {
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size;
+    bool has_position = false;
+    bool good = true;
+    while (good && (size = getline(&line, &capacity, file)) >= 0) {
+        good = strlen(line) == (size_t)size && line[size - 1] == '\n'; /* A file that was cut off ends without one. */
+        if (!good) break;
+        line[size - 1] = '\0';
+        int64_t position;
+        if (has_position) {
+            good = entry_read(stock, line);
+        } else if (strncmp(line, POSITION_PREFIX, strlen(POSITION_PREFIX)) == 0) {
+            good = number_read(line + strlen(POSITION_PREFIX), &position) && position >= 0;
+            if (good) stock->position = (uint64_t)position;
+            has_position = true;
+        } else {
+            good = false;
+        }
+    }
+    free(line);
+    return good && has_position && !ferror(file);
+}
+
 bool stock_load(struct stock *ret_stock, const char *path) {
-    *ret_stock = (struct stock){0};
+    struct stock stock = {0};
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        if (errno == ENOENT) return true;
+    if (file == NULL && errno != ENOENT) {
         (void)fprintf(stderr, "inventory: %s: %s\n", path, strerror(errno));
         return false;
     }
-    char code[CODE_BYTES_MAX + 1];
-    int64_t level;
-    bool good = fscanf(file, "position %" SCNu64 "\n", &ret_stock->position) == 1;
-    while (good && fscanf(file, "%255s %" SCNd64 "\n", code, &level) == 2) good = stock_change(ret_stock, code, level);
-    if (!feof(file)) good = false;
-    (void)fclose(file);
-    if (!good) (void)fprintf(stderr, "inventory: %s is no stock file\n", path);
-    return good;
+    const bool good = file == NULL || lines_read(&stock, file);
+    if (file != NULL) (void)fclose(file);
+    if (!good) {
+        (void)fprintf(stderr, "inventory: %s is no stock file\n", path);
+        stock_free(&stock);
+        return false;
+    }
+    *ret_stock = stock;
+    return true;
 }
 
 bool stock_save(const struct stock *stock, const char *path) {
-    char temporary[4096];
-    (void)snprintf(temporary, sizeof temporary, "%s.new", path);
+    char temporary[PATH_MAX];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
+        (void)fprintf(stderr, "inventory: %s: %s\n", path, strerror(ENAMETOOLONG));
+        return false;
+    }
     FILE *file = fopen(temporary, "w");
     bool good = file != NULL;
     if (good) {
-        (void)fprintf(file, "position %" PRIu64 "\n", stock->position);
+        (void)fprintf(file, POSITION_PREFIX "%" PRIu64 "\n", stock->position);
         stock_print(stock, file);
         good = fflush(file) == 0 && fsync(fileno(file)) == 0;
         good = fclose(file) == 0 && good;

@@ -22,12 +22,12 @@ struct stock {
     size_t capacity;
 };
 
-/* Reads the file; one that is not there is an empty stock. False: the message is printed. */
+/* Reads the file; one that is not there is an empty stock. False: the message is printed, the stock is untouched. */
 bool stock_load(struct stock *ret_stock, const char *path);
 bool stock_save(const struct stock *stock, const char *path);
 void stock_free(struct stock *stock);
 
-/* False without memory. */
+/* False without memory, or for a code with a line break, which no line of the file could hold. */
 bool stock_change(struct stock *stock, const char *code, int64_t difference);
 
 /* Prints `CODE LEVEL` lines in the order of the codes. */
