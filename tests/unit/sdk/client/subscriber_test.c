@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/support/random.h"
 #include "tests/unit/sdk/client/scripted_server.h"
@@ -313,14 +314,26 @@ Test(subscriber, a_server_that_asks_for_a_pause_is_given_it_up_to_the_limit) {
 
 /* --- Cancelled. ------------------------------------------------------------------------------------------------------- */
 
+/* How long the cancellation holds back once the server was asked, to meet other moments of a stream's life. */
+static int64_t hold_back_ns;
+static size_t awaited_count;
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static void *cancel_elsewhere(void *subscriber) {
-    scripted_wait(server, 1);
+    scripted_wait(server, awaited_count);
+    for (const int64_t until_ns = now_ns() + hold_back_ns; now_ns() < until_ns;) continue;
     daybook_subscriber_cancel(subscriber);
     return NULL;
 }
 
 static void expect_cancelled_from_elsewhere(daybook_subscriber *subscriber) {
     pthread_t thread;
+    awaited_count = scripted_seen(server, seen) + 1;
     cr_assert_eq(pthread_create(&thread, NULL, cancel_elsewhere, subscriber), 0);
     const daybook_v1_SubscribeResponse *response;
     daybook_status status;
@@ -357,8 +370,10 @@ Test(subscriber, cancel_before_the_first_wait_is_remembered) {
 
 /* The end of the stream and the cancellation cross: whichever comes first, the caller hears of its own cancellation. */
 Test(subscriber, cancel_is_told_as_such_while_streams_end) {
+    struct random random = random_start("subscriber");
     BEGIN({.responses_count = 1, .code = DAYBOOK_UNAVAILABLE});
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < 300; round++) {
+        hold_back_ns = (int64_t)random_below(&random, 500000);
         expect_cancelled_from_elsewhere(subscriber_open((daybook_subscriber_options){.after = 0}));
         losses.count = 0;
     }
