@@ -1,7 +1,8 @@
 /* validate.h: what a request must be, checked before anything is done with it.
  *
  * Every wrong field is noted with its path and with what is allowed, up to ERROR_VIOLATIONS_COUNT_MAX; the limits are in
- * limits.h and documented in protos/daybook/v1. Text is valid UTF-8 already: the decoder refuses anything else.
+ * limits.h and documented in protos/daybook/v1. Text is valid UTF-8 already, but for the texts of a map: the decoder refuses
+ * anything else.
  * Ownership: notes point at nothing. Threads: any. */
 #ifndef SERVICE_API_VALIDATE_H
 #define SERVICE_API_VALIDATE_H

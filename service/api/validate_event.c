@@ -4,12 +4,18 @@
 #include "google/protobuf/timestamp.upb.h"
 #include "service/api/validate.h"
 #include "service/base/limits.h"
+#include "service/base/utf8.h"
 #include "service/base/uuid.h"
+#include "service/record/record.h"
+#include "upb/msg.h"
 
 /* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z (google/protobuf/timestamp.proto). */
 #define TIMESTAMP_SECONDS_MIN (-62135596800)
 #define TIMESTAMP_SECONDS_MAX 253402300799
 #define TIMESTAMP_NANOS_MAX   999999999
+
+/* Of daybook.v1.Event. */
+#define METADATA_FIELD_NUMBER 8
 
 static void validate_id(struct validation *validation, const struct field *parent, upb_StringView id) {
     struct uuid uuid;
@@ -50,11 +56,31 @@ static void validate_tags(struct validation *validation, const struct field *par
     }
 }
 
+/* The decoder looks at the UTF-8 of every text but those in a map. One that is none would be stored, and no reader in
+ * another language could decode its event, or any response with it, ever again. */
+static bool validate_utf8(struct validation *validation, const struct field *field, upb_StringView text) {
+    if (utf8_is_valid(bytes_of(text.data, text.size))) return true;
+    violation_add(validation, REASON_INVALID_FIELD, field, "is not valid UTF-8");
+    return false;
+}
+
+/* The decoder takes an entry that holds more than a key and a value for an unknown field of the event. It would be stored
+ * as it is and be metadata to every reader, past all that is checked here. */
+static void validate_hidden_metadata(struct validation *validation, const struct field *field,
+                                     const daybook_v1_Event *event) {
+    size_t size;
+    const char *unknown = upb_Message_GetUnknown(event, &size);
+    if (size == 0 || !record_fields_hold(bytes_of(unknown, size), METADATA_FIELD_NUMBER)) return;
+    violation_add(validation, REASON_INVALID_FIELD, field,
+                  "has an entry with unknown fields; a key and a value are allowed");
+}
+
 static void validate_metadata(struct validation *validation, const struct field *parent,
                               const daybook_v1_Event *event) {
+    const struct field field = field_of(parent, "metadata");
+    validate_hidden_metadata(validation, &field, event);
     const size_t count = daybook_v1_Event_metadata_size(event);
     if (count == 0) return;
-    const struct field field = field_of(parent, "metadata");
     if (count > METADATA_COUNT_MAX) {
         violation_add(validation, REASON_TOO_MANY_METADATA, &field, "has %zu entries; at most %d are allowed", count,
                       METADATA_COUNT_MAX);
@@ -64,12 +90,16 @@ static void validate_metadata(struct validation *validation, const struct field 
     for (const daybook_v1_Event_MetadataEntry *entry = daybook_v1_Event_metadata_next(event, &cursor); entry != NULL;
          entry = daybook_v1_Event_metadata_next(event, &cursor)) {
         const struct field key = field_of(&field, "key");
-        validate_name(validation, &key, daybook_v1_Event_MetadataEntry_key(entry));
-        const size_t size = daybook_v1_Event_MetadataEntry_value(entry).size;
-        if (size <= METADATA_VALUE_BYTES_MAX) continue;
         const struct field value = field_of(&field, "value");
-        violation_add(validation, REASON_INVALID_FIELD, &value, "has %zu bytes; at most %d are allowed", size,
-                      METADATA_VALUE_BYTES_MAX);
+        const upb_StringView name = daybook_v1_Event_MetadataEntry_key(entry);
+        const upb_StringView content = daybook_v1_Event_MetadataEntry_value(entry);
+        if (validate_utf8(validation, &key, name)) validate_name(validation, &key, name);
+        if (content.size > METADATA_VALUE_BYTES_MAX) {
+            violation_add(validation, REASON_INVALID_FIELD, &value, "has %zu bytes; at most %d are allowed",
+                          content.size, METADATA_VALUE_BYTES_MAX);
+        } else {
+            (void)validate_utf8(validation, &value, content);
+        }
     }
 }
 

@@ -116,6 +116,25 @@ static bool field_take(const struct field *field, struct event_fields *fields) {
     }
 }
 
+/* Reads the field at `at`, a group to its end. NULL when it is malformed. */
+static const uint8_t *field_next(const uint8_t *at, const uint8_t *end, struct field *ret_field) {
+    at = field_read(at, end, ret_field);
+    if (at == NULL || ret_field->wire == WIRE_GROUP_END) return NULL;
+    return ret_field->wire == WIRE_GROUP_BEGIN ? group_skip(at, end, ret_field->number) : at;
+}
+
+bool record_fields_hold(struct bytes fields, uint32_t number) {
+    const uint8_t *at = fields.data;
+    const uint8_t *end = fields.data + fields.size;
+    while (at != end) {
+        struct field field;
+        at = field_next(at, end, &field);
+        if (at == NULL) return false;
+        if (field.wire == WIRE_BYTES && field.number == number) return true;
+    }
+    return false;
+}
+
 result record_event_fields(struct bytes event, struct event_fields *ret_fields) {
     /* Only the first tags_count tags are ever read; clearing a kilobyte of them would cost more than the pass. */
     ret_fields->id = (struct bytes){0};
@@ -125,14 +144,10 @@ result record_event_fields(struct bytes event, struct event_fields *ret_fields) 
     const uint8_t *end = event.data + event.size;
     while (at != end) {
         struct field field;
-        at = field_read(at, end, &field);
-        if (at != NULL && field.wire == WIRE_GROUP_BEGIN) {
-            at = group_skip(at, end, field.number);
-        } else if (at != NULL &&
-                   (field.wire == WIRE_GROUP_END || (field.wire == WIRE_BYTES && !field_take(&field, ret_fields)))) {
-            at = NULL;
+        at = field_next(at, end, &field);
+        if (at == NULL || (field.wire == WIRE_BYTES && !field_take(&field, ret_fields))) {
+            return failure_result(FAILURE_CORRUPT);
         }
-        if (at == NULL) return failure_result(FAILURE_CORRUPT);
     }
     return RESULT_OK;
 }

@@ -54,4 +54,8 @@ struct event_fields {
  * that are not set are empty views; only the first tags_count tags are written. */
 MUST_USE result record_event_fields(struct bytes event, struct event_fields *ret_fields);
 
+/* Whether encoded fields, an event's unknown ones for example, hold a text, bytes or a message of this number at their top
+ * level. False for what is malformed, too. */
+bool record_fields_hold(struct bytes fields, uint32_t number);
+
 #endif

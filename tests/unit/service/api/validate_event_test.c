@@ -166,6 +166,50 @@ Test(validate_event, a_metadata_value_has_up_to_8192_bytes_of_anything) {
     expect_event_refused(event, REASON_INVALID_FIELD, "event.metadata.value", "8193 bytes; at most 8192");
 }
 
+/* The decoder lets any bytes pass in a map: they would break every reader that decodes their event. */
+Test(validate_event, metadata_is_utf8) {
+    static const char *const bad[] = {"\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80"};
+    for (size_t index = 0; index < sizeof bad / sizeof bad[0]; index++) {
+        daybook_v1_Event *event = event_new();
+        metadata_set(event, text(bad[index]), text("v"));
+        expect_event_refused(event, REASON_INVALID_FIELD, "event.metadata.key", "not valid UTF-8");
+        event = event_new();
+        metadata_set(event, text("k"), text(bad[index]));
+        expect_event_refused(event, REASON_INVALID_FIELD, "event.metadata.value", "not valid UTF-8");
+    }
+    daybook_v1_Event *event = event_new();
+    metadata_set(event, text("caf\xc3\xa9"), text("\xf0\x9f\x93\x94"));
+    expect_event_good(event);
+}
+
+/* An event of these bytes. They end with a type of 32 bytes, so that nothing of interest is near the end, where this upb
+ * may abort (sdk/runtime/codec.c). */
+static const daybook_v1_Event *event_parsed(const char *fields, size_t size) {
+    char bytes[128];
+    memcpy(bytes, fields, size);
+    memcpy(bytes + size, "\x12\x20ttttttttttttttttttttttttttttttttt", 34);
+    const daybook_v1_Event *event = daybook_v1_Event_parse(bytes, size + 34, validations_arena);
+    cr_assert_not_null(event);
+    return event;
+}
+
+/* The decoder takes such an entry for an unknown field of the event, and every reader for metadata. */
+Test(validate_event, an_entry_of_metadata_has_no_unknown_fields) {
+    static const char hidden[] = "\x42\x08\x0a\x01\n\x12\x01v\x18\x01"; /* a key that is a control character */
+    const daybook_v1_Event *event = event_parsed(hidden, sizeof hidden - 1);
+    cr_assert_eq(daybook_v1_Event_metadata_size(event), 0);
+    expect_event_refused(event, REASON_INVALID_FIELD, "event.metadata", "unknown fields");
+}
+
+Test(validate_event, unknown_fields_of_the_event_itself_are_kept) {
+    static const char unknown[] = "\x42\x06\x0a\x01k\x12\x01v"
+                                  "\xa2\x06\x03"
+                                  "abc"; /* an entry that is good, and a field 100 */
+    const daybook_v1_Event *event = event_parsed(unknown, sizeof unknown - 1);
+    cr_assert_eq(daybook_v1_Event_metadata_size(event), 1);
+    expect_event_good(event);
+}
+
 Test(validate_event, a_content_type_may_be_left_out_but_not_be_wrong) {
     daybook_v1_Event *event = event_new();
     daybook_v1_Event_set_content_type(event, text_of('c', 255));

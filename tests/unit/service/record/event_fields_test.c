@@ -148,3 +148,22 @@ Test(event_fields, truncations_and_random_bytes_do_no_harm) {
         free(copy);
     }
 }
+
+Test(event_fields, a_field_is_held_at_the_top_level_and_with_a_length) {
+    /* A number, a fixed one, a group with a field 8 inside, and a field 9: none of them is an 8 with a length. */
+    static const uint8_t others[] = {0x40, 0x05, 0x41, 1, 2, 3, 4, 5, 6, 7, 8, 0x3b, 0x42, 0x01, 'x', 0x3c, 0x4a, 0};
+    uint8_t buffer[64];
+    memcpy(buffer, others, sizeof others);
+    cr_assert_not(record_fields_hold(bytes_of(NULL, 0), 8));
+    cr_assert_not(record_fields_hold(bytes_of(others, sizeof others), 8));
+    cr_assert(record_fields_hold(bytes_of(others, sizeof others), 9));
+    const uint8_t *end = event_field_write(buffer + sizeof others, 8, bytes_of(NULL, 0));
+    cr_assert(record_fields_hold(bytes_of(buffer, (size_t)(end - buffer)), 8));
+}
+
+Test(event_fields, malformed_fields_hold_nothing) {
+    static const uint8_t cut[] = {0x08, 0x42, 0x05, 'x'};
+    static const uint8_t stray_end[] = {0x3c, 0x42, 0x00};
+    cr_assert_not(record_fields_hold(bytes_of(cut + 1, sizeof cut - 1), 8));
+    cr_assert_not(record_fields_hold(bytes_of(stray_end, sizeof stray_end), 8));
+}
