@@ -53,6 +53,9 @@
 #define TAIL_CHUNKS_COUNT_MAX 4096
 /* A response carries about this much; one record larger than it travels alone. */
 #define CHUNK_BYTES_TARGET KIB(512)
+/* A response of a subscription goes on beyond that to the end of an append, but ends here at the latest: with one more event
+ * of EVENT_BYTES_MAX_DEFAULT it stays below the 4 MiB that gRPC's clients take by default. */
+#define RESPONSE_BYTES_MAX MIB(2)
 /* Responses that are ready behind the one in flight, so that reading and sending overlap: one for every reader, more for
  * as long as all of them together stay within the bytes. */
 #define HELD_MESSAGES_COUNT_MAX 2

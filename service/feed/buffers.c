@@ -44,10 +44,11 @@ struct buffers *buffers_unref(struct buffers *buffers) {
     return NULL;
 }
 
+/* Doubling keeps copying in proportion where a message grows beyond the usual. */
 static size_t capacity_of(size_t wanted) {
     if (wanted <= CAPACITY_SMALL) return CAPACITY_SMALL;
     if (wanted <= CAPACITY_MEDIUM) return CAPACITY_MEDIUM;
-    return wanted <= CAPACITY_LARGE ? CAPACITY_LARGE : wanted;
+    return wanted <= CAPACITY_LARGE ? CAPACITY_LARGE : wanted * 2;
 }
 
 /* Counts the buffer that goes out, and takes it from the free ones when it is large. */

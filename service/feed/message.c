@@ -13,6 +13,7 @@
 #define TAG_CAUGHT_UP      0x20 /* 4 */
 #define TAG_FELL_BEHIND    0x28 /* 5 */
 #define TAG_HEARTBEAT      0x30 /* 6 */
+#define TAG_CONTINUES      0x38 /* 7 */
 #define TRAILING_BYTES_MAX 64
 
 void message_init(struct message *message, struct buffers *buffers) {
@@ -72,6 +73,7 @@ result message_end_subscribe(struct message *message, const struct subscription_
     at = number_write(at, TAG_CAUGHT_UP, marks->caught_up);
     at = number_write(at, TAG_FELL_BEHIND, marks->fell_behind);
     at = number_write(at, TAG_HEARTBEAT, marks->heartbeat);
+    at = number_write(at, TAG_CONTINUES, marks->append_continues);
     message->size = (size_t)(at - message->buffer->data);
     return RESULT_OK;
 }

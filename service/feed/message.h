@@ -36,6 +36,7 @@ struct subscription_marks {
     bool caught_up;
     bool fell_behind;
     bool heartbeat;
+    bool append_continues;
 };
 MUST_USE result message_end_subscribe(struct message *message, const struct subscription_marks *marks);
 

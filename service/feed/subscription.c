@@ -1,7 +1,8 @@
 /* subscription.c: one step of a subscriber that never ends.
  *
  * The head is taken first, then the records up to it, so that a commit between the two is seen by the next step: parking
- * compares the cursor with the head once more. A response ends where an append ends, so its position never splits one. */
+ * compares the cursor with the head once more. A response ends where an append ends, so its position splits one only when
+ * that is too large for one response, which then says so. */
 #include "service/feed/reading.h"
 #include "service/record/filter.h"
 
@@ -10,7 +11,8 @@ struct progress {
     struct message message;
     uint64_t cursor;
     uint64_t scanned_count;
-    struct bytes last; /* the record at the cursor */
+    struct bytes last;     /* the record at the cursor */
+    bool append_continues; /* behind the cursor */
 };
 
 /* Enough for one response: the bytes are there, or a filter has looked at many without finding. */
@@ -27,7 +29,7 @@ result append_ends(struct bytes before, struct bytes after, bool *ret_ends) {
     return RESULT_OK;
 }
 
-/* Takes records up to the head or until the response is full and an append has ended. */
+/* Takes records up to the head, or until the response is full and an append has ended or is too large for one response. */
 static result collect(const struct reading *reading, struct source *source, uint64_t head, struct progress *progress) {
     while (progress->cursor < head) {
         struct bytes record;
@@ -35,7 +37,10 @@ static result collect(const struct reading *reading, struct source *source, uint
         if (is_full(progress)) {
             bool ends;
             TRY(append_ends(progress->last, record, &ends));
-            if (ends) break;
+            if (ends || progress->message.size >= RESPONSE_BYTES_MAX) {
+                progress->append_continues = !ends;
+                break;
+            }
         }
         bool matches = true;
         if (reading->filter != NULL) TRY(filter_match(reading->filter, record, &matches));
@@ -50,7 +55,8 @@ static result collect(const struct reading *reading, struct source *source, uint
 /* Sets the marks that are due and remembers that they were said. */
 static struct subscription_marks marks_of(struct subscription *subscription, const struct progress *progress,
                                           uint64_t head, bool from_log) {
-    struct subscription_marks marks = {.position = progress->cursor, .head = head};
+    struct subscription_marks marks = {
+        .position = progress->cursor, .head = head, .append_continues = progress->append_continues};
     if (from_log && subscription->caught_up) {
         marks.fell_behind = true;
         subscription->caught_up = false;

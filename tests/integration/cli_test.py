@@ -80,6 +80,25 @@ class CommandTest(harness.DaemonTest):
         tail.send_signal(signal.SIGINT)
         self.assertEqual(0, tail.wait(harness.PATIENCE_SECONDS))
 
+    def test_tail_takes_the_largest_append_behind_others(self):
+        event = harness.event_pb2.Event(type="T" * 255, data=b"x" * 16000)
+        name = "s" * 255
+        writes = [harness.event_store_pb2.Write(stream=name, events=[event] * count) for count in (30, 1024)]
+        for write in writes:
+            request = harness.event_store_pb2.AppendRequest(writes=[write])
+            self.assertLess(request.ByteSize(), 16 << 20)
+            self.store.Append(request)
+        output = pathlib.Path(self.directory, "tail")
+        with open(output, "w") as out:
+            tail = subprocess.Popen([str(harness.DAYBOOK), "tail", "--beginning", "--json", "--server",
+                                     self.daemon.address], stdout=out, stderr=subprocess.PIPE)
+        self.addCleanup(lambda: tail.poll() is None and tail.kill())
+        harness.wait_until(lambda: tail.poll() is not None or output.read_text().count("\n") >= 1054, "all events")
+        self.assertIsNone(tail.poll(), tail.poll() is not None and tail.stderr.read())
+        tail.send_signal(signal.SIGINT)
+        self.assertEqual(0, tail.wait(harness.PATIENCE_SECONDS))
+        tail.stderr.close()
+
 
 if __name__ == "__main__":
     harness.main()

@@ -55,6 +55,25 @@ class SubscribeTest(harness.DaemonTest):
         self.assertEqual(3, subscription.responses[-1].position)
         self.assertEqual(1, sum(response.caught_up for response in subscription.responses))
 
+    def test_an_append_too_large_for_one_response_comes_in_several(self):
+        # 16 MiB in one append, to a client with gRPC's usual limit of 4 MiB.
+        event = event_pb2.Event(type="T", data=b"x" * 16000)
+        self.append("before", "A", "B")
+        self.store.Append(event_store_pb2.AppendRequest(
+            writes=[event_store_pb2.Write(stream="s", events=[event] * 1024)]))
+        self.append("after", "C")
+        with grpc.insecure_channel(self.daemon.address) as channel:
+            store = harness.event_store_pb2_grpc.EventStoreStub(channel)
+            subscription = Subscription(store, beginning=empty_pb2.Empty())
+            subscription.wait_positions(list(range(1, 1028)))
+            subscription.end()
+        responses = [response for response in subscription.responses if response.events]
+        self.assertGreater(len(responses), 5)
+        for response in responses:
+            last = response.events[-1].position
+            self.assertEqual(last, response.position)
+            self.assertEqual(2 < last < 1026, response.append_continues, f"position {last}")
+
     def test_from_the_end(self):
         self.append("a", "A", "B")
         subscription = self.subscribe(end=empty_pb2.Empty())

@@ -1,6 +1,7 @@
 /* appends.h: rooms and requests for the tests of commit.
  *
- * Ownership: the caller closes and frees. Threads: one at a time for each request; append_wait waits for the sequencer's. Errors: what fails is an assertion. */
+ * Ownership: the caller closes and frees. Threads: one at a time for each request; append_wait waits for the sequencer's.
+ * Errors: what fails is an assertion. */
 #ifndef TESTS_UNIT_SERVICE_COMMIT_APPENDS_H
 #define TESTS_UNIT_SERVICE_COMMIT_APPENDS_H
 

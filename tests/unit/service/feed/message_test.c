@@ -39,9 +39,9 @@ Test(message, a_read_response_has_its_records_and_the_head) {
 
 Test(message, a_subscribe_response_has_its_marks) {
     const struct subscription_marks marks = {
-        .position = 1, .head = 2, .caught_up = true, .fell_behind = true, .heartbeat = true};
+        .position = 1, .head = 2, .caught_up = true, .fell_behind = true, .heartbeat = true, .append_continues = true};
     cr_assert_eq(message_end_subscribe(&message, &marks).failure, FAILURE_NONE);
-    expect_taken("\x10\x01\x18\x02\x20\x01\x28\x01\x30\x01", 10);
+    expect_taken("\x10\x01\x18\x02\x20\x01\x28\x01\x30\x01\x38\x01", 12);
 }
 
 Test(message, zero_and_false_are_not_encoded) {

@@ -210,6 +210,7 @@ Test(index_damage, one_that_is_ahead_of_its_log_is_begun_anew) {
     index_close(index);
     index_close(index_opened_for(&scene, EVENTS_COUNT));
     expect_begun_anew(&scene);
+    scene_remove(&scene);
 }
 
 Test(index_damage, the_rest_of_an_unlisted_run_is_emptied) {
