@@ -52,10 +52,14 @@ static daybook_v1_ReadRequest *request_build(const struct read_arguments *argume
     return request;
 }
 
-static void response_print(const daybook_v1_ReadResponse *response, bool json) {
+/* -1, or the exit code. */
+static int response_print(const daybook_v1_ReadResponse *response, bool json) {
     size_t count;
     const daybook_v1_RecordedEvent *const *events = daybook_v1_ReadResponse_events(response, &count);
-    for (size_t index = 0; index < count; index++) print_event(events[index], json);
+    for (size_t index = 0; index < count; index++) {
+        if (!print_event(events[index], json)) return common_out_of_memory();
+    }
+    return ferror(stdout) ? EXIT_OUTPUT : -1;
 }
 
 static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
@@ -70,8 +74,7 @@ static int run(const struct common *common, daybook_client *client, upb_Arena *a
         const daybook_v1_ReadResponse *response;
         switch (daybook_v1_EventStore_Read_next(stream, common->timeout_ms, &response, &status)) {
         case DAYBOOK_NEXT_MESSAGE:
-            response_print(response, common->json);
-            if (ferror(stdout)) code = EXIT_OUTPUT;
+            code = response_print(response, common->json);
             break;
         case DAYBOOK_NEXT_END:
             code = 0;

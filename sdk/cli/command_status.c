@@ -1,5 +1,7 @@
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "grpc/health/v1/health.grpc.h"
 #include "sdk/cli/common.h"
@@ -33,8 +35,14 @@ static int run(const struct common *common, daybook_client *client, upb_Arena *a
     const upb_StringView store_id = daybook_v1_HeadResponse_store_id(head);
     const char *health = serving ? "SERVING" : "NOT_SERVING";
     if (common->json) {
-        (void)printf("{\"server\":\"%s\",\"health\":\"%s\",\"head\":%" PRIu64 ",\"store_id\":\"%.*s\"}\n",
-                     common->server, health, daybook_v1_HeadResponse_head(head), (int)store_id.size, store_id.data);
+        json_t *object = json_pack("{s:s, s:s, s:I, s:s%}", "server", common->server, "health", health, "head",
+                                   (json_int_t)daybook_v1_HeadResponse_head(head), "store_id",
+                                   store_id.size == 0 ? "" : store_id.data, store_id.size);
+        char *text = json_dumps(object, JSON_COMPACT);
+        json_decref(object);
+        if (text == NULL) return common_out_of_memory();
+        (void)puts(text);
+        free(text);
     } else {
         (void)printf("server  %s\nhealth  %s\nhead    %" PRIu64 "\nstore   %.*s\n", common->server, health,
                      daybook_v1_HeadResponse_head(head), (int)store_id.size, store_id.data);

@@ -90,7 +90,9 @@ static int follow(const struct common *common, daybook_subscriber *subscriber) {
         if (next != DAYBOOK_NEXT_MESSAGE) return status.code == DAYBOOK_CANCELLED ? 0 : common_fail(common, &status);
         size_t count;
         const daybook_v1_RecordedEvent *const *events = daybook_v1_SubscribeResponse_events(response, &count);
-        for (size_t index = 0; index < count; index++) print_event(events[index], common->json);
+        for (size_t index = 0; index < count; index++) {
+            if (!print_event(events[index], common->json)) return common_out_of_memory();
+        }
         if (count > 0 && fflush(stdout) != 0) return EXIT_OUTPUT;
     }
 }

@@ -73,7 +73,7 @@ int common_run(const struct common *common, common_body *body, void *context) {
     daybook_client *client = daybook_client_open(&(daybook_client_options){.target = common->server}, &status);
     if (client == NULL) {
         (void)fprintf(stderr, "daybook: --server \"%s\": %s\n", common->server, status.message);
-        return EXIT_USAGE;
+        return status.code == DAYBOOK_RESOURCE_EXHAUSTED ? EXIT_RESOURCES : EXIT_USAGE;
     }
     upb_Arena *arena = upb_Arena_New();
     const int code = arena == NULL ? common_out_of_memory() : body(common, client, arena, context);

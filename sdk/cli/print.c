@@ -16,8 +16,9 @@ void print_time(const google_protobuf_Timestamp *time, char ret_text[PRINT_TIME_
         (void)snprintf(ret_text, PRINT_TIME_BYTES, "-");
         return;
     }
-    const size_t size = strftime(ret_text, PRINT_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(ret_text + size, PRINT_TIME_BYTES - size, ".%03dZ",
+    /* Not by strftime, whose year is not filled up to four digits. */
+    (void)snprintf(ret_text, PRINT_TIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900,
+                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
                    (int)(google_protobuf_Timestamp_nanos(time) / 1000000));
 }
 
@@ -119,12 +120,17 @@ static json_t *event_json(const daybook_v1_RecordedEvent *recorded) {
     return object;
 }
 
-/* Text from elsewhere must not steer the terminal: control characters are shown, not sent. */
+/* Text from elsewhere must not steer the terminal: control characters are shown, not sent. U+0080 to U+009F are some, too,
+ * 0xc2 and a byte of that number in UTF-8: U+009B begins a sequence as ESC [ does. */
 static void put_plain(upb_StringView text) {
     for (size_t index = 0; index < text.size; index++) {
         const unsigned char byte = (unsigned char)text.data[index];
+        const unsigned char next = index + 1 < text.size ? (unsigned char)text.data[index + 1] : 0;
         if (byte < 0x20 || byte == 0x7f) {
             (void)printf("\\x%02x", byte);
+        } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+            (void)printf("\\x%02x", next);
+            index++;
         } else {
             (void)putchar(byte);
         }
@@ -150,14 +156,15 @@ static void event_line(const daybook_v1_RecordedEvent *recorded) {
     (void)putchar('\n');
 }
 
-void print_event(const daybook_v1_RecordedEvent *recorded, bool json) {
+bool print_event(const daybook_v1_RecordedEvent *recorded, bool json) {
     if (!json) {
         event_line(recorded);
-        return;
+        return true;
     }
     json_t *object = event_json(recorded);
     char *text = json_dumps(object, JSON_COMPACT);
     if (text != NULL) (void)puts(text);
     free(text);
     json_decref(object);
+    return text != NULL;
 }

@@ -13,8 +13,8 @@
 #include "daybook/v1/event.upb.h"
 #include "google/protobuf/timestamp.upb.h"
 
-/* Writes one event to standard output. */
-void print_event(const daybook_v1_RecordedEvent *recorded, bool json);
+/* Writes one event to standard output. False without memory. */
+bool print_event(const daybook_v1_RecordedEvent *recorded, bool json);
 
 #define PRINT_TIME_BYTES 40
 /* RFC 3339 with milliseconds, "2026-01-02T03:04:05.678Z"; "-" for NULL. */
