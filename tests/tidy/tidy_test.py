@@ -37,7 +37,7 @@ LAYERS = {
 LIBRARIES = {
     r"grpc/(?!health|reflection)": ["sdk/runtime", "tests"],
     r"lmdb\.h": ["service/store", "tests"],
-    r"jansson\.h": ["sdk/cli", "examples"],
+    r"jansson\.h": ["sdk/cli", "examples", "tests"],
     r"xxhash\.h|isa-l": ["service/base"],
     r"criterion/": ["tests"],
 }
