@@ -80,9 +80,35 @@ result buffer_take(struct buffers *buffers, size_t capacity, struct buffer **ret
     return RESULT_OK;
 }
 
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+
+static void hand_over(struct buffer *buffer) {
+    __tsan_release(buffer);
+}
+
+static void take_over(struct buffer *buffer) {
+    __tsan_acquire(buffer);
+}
+#else
+static void hand_over(struct buffer *buffer) {
+    (void)buffer;
+}
+
+static void take_over(struct buffer *buffer) {
+    (void)buffer;
+}
+#endif
+
+void buffer_pass(struct buffer *buffer) {
+    if (buffer != NULL) hand_over(buffer);
+}
+
 void buffer_give(void *given) {
     struct buffer *buffer = given;
     if (buffer == NULL) return;
+    take_over(buffer);
     struct buffers *buffers = buffer->buffers;
     pthread_mutex_lock(&buffers->mutex);
     const bool keep = buffer->capacity == CAPACITY_LARGE && buffers->free_count < FREE_BUFFERS_COUNT_MAX;

@@ -28,6 +28,10 @@ struct buffers *buffers_unref(struct buffers *buffers);
 /* A buffer of at least this capacity. FAILURE_MEMORY. */
 MUST_USE result buffer_take(struct buffers *buffers, size_t capacity, struct buffer **ret_buffer);
 
+/* The buffer goes to somebody who gives it back from any thread, once everything is done with it. gRPC counts for that,
+ * which ThreadSanitizer does not see: it is told here. NULL is allowed. */
+void buffer_pass(struct buffer *buffer);
+
 /* Gives a buffer back; NULL is allowed. Takes a void pointer, so that it can be a message's release function. */
 void buffer_give(void *buffer);
 

@@ -83,6 +83,7 @@ struct feed_message message_take(struct message *message) {
                                        .size = message->size,
                                        .release = buffer_give,
                                        .context = message->buffer};
+    buffer_pass(message->buffer);
     message_init(message, message->buffers);
     return taken;
 }
