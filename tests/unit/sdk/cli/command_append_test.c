@@ -10,6 +10,7 @@
 
 static void setup(void) {
     recording_open();
+    command_around = recording_settle;
     argp_err_exit_status = EXIT_USAGE; /* as main does */
 }
 

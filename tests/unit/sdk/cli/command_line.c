@@ -9,6 +9,7 @@
 #define ARGUMENTS_MAX 80
 
 struct said said;
+void (*command_around)(void);
 
 static FILE *real_out;
 static FILE *real_err;
@@ -42,9 +43,11 @@ int command_run(command *run, const char *input, const char *const *arguments) {
     }
     FILE *real_in = stdin;
     if (input != NULL) stdin = fmemopen((void *)(uintptr_t)input, strlen(input), "r");
+    if (command_around != NULL) command_around();
     capture_begin();
     const int code = run(argc, argv);
     capture_end();
+    if (command_around != NULL) command_around();
     if (input != NULL) (void)fclose(stdin);
     stdin = real_in;
     return code;

@@ -17,6 +17,9 @@ extern struct said said;
 void capture_begin(void);
 void capture_end(void);
 
+/* Runs before and after each command; NULL: nothing does. */
+extern void (*command_around)(void);
+
 typedef int command(int argc, char **argv);
 
 /* Runs a command with these arguments, the first one its name, NULL at the end, and `input` (or NULL) as its standard

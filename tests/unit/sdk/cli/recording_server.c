@@ -1,14 +1,15 @@
 #include "tests/unit/sdk/cli/recording_server.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 
 struct recorded recorded;
 
 static daybook_server *server;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static void append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request) {
-    (void)context;
+static void append_locked(daybook_server_call *call, const daybook_v1_AppendRequest *request) {
     const bool refused = recorded.appends_count_max > 0 && recorded.appends_count == recorded.appends_count_max;
     if (recorded.refusal != DAYBOOK_OK || refused) {
         const daybook_code code = refused ? DAYBOOK_RESOURCE_EXHAUSTED : recorded.refusal;
@@ -32,8 +33,14 @@ static void append(void *context, daybook_server_call *call, const daybook_v1_Ap
     daybook_v1_EventStore_Append_reply(call, response);
 }
 
-static void head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request) {
+static void append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request) {
     (void)context;
+    pthread_mutex_lock(&mutex);
+    append_locked(call, request);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void head_locked(daybook_server_call *call, const daybook_v1_HeadRequest *request) {
     (void)request;
     if (recorded.refusal != DAYBOOK_OK) {
         daybook_server_call_fail(call, recorded.refusal, "it is refused", NULL, 0);
@@ -45,14 +52,20 @@ static void head(void *context, daybook_server_call *call, const daybook_v1_Head
     daybook_v1_EventStore_Head_reply(call, response);
 }
 
+static void head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request) {
+    (void)context;
+    pthread_mutex_lock(&mutex);
+    head_locked(call, request);
+    pthread_mutex_unlock(&mutex);
+}
+
 static void on_sent(daybook_server_stream *stream, bool ok, void *context) {
     (void)ok;
     (void)context;
     daybook_server_stream_finish(stream, DAYBOOK_OK, "", NULL, 0);
 }
 
-static void read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
-    (void)context;
+static void read_locked(daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
     if (recorded.refusal != DAYBOOK_OK) {
         daybook_server_stream_finish(stream, recorded.refusal, "it is refused", NULL, 0);
         return;
@@ -73,6 +86,13 @@ static void read(void *context, daybook_server_stream *stream, const daybook_v1_
     daybook_v1_EventStore_Read_send(stream, response, on_sent, NULL);
 }
 
+static void read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
+    (void)context;
+    pthread_mutex_lock(&mutex);
+    read_locked(stream, request);
+    pthread_mutex_unlock(&mutex);
+}
+
 void recording_open(void) {
     static const daybook_v1_EventStore_handlers handlers = {.Append = append, .Head = head, .Read = read};
     daybook_status status;
@@ -88,6 +108,11 @@ void recording_open(void) {
 void recording_close(void) {
     daybook_server_close(server);
     upb_Arena_Free(recorded.arena);
+}
+
+void recording_settle(void) {
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
 }
 
 void recording_unwell(void) {

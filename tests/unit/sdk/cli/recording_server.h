@@ -35,6 +35,10 @@ const daybook_v1_Write *recorded_write(size_t append);
 const daybook_v1_Event *recorded_event(size_t append, size_t event);
 size_t recorded_events_count(size_t append);
 
+/* Between the test and the server, whose gRPC nobody sees: what was set is seen by its next call, what it has recorded by
+ * the test. */
+void recording_settle(void);
+
 /* Says NOT_SERVING from now on. */
 void recording_unwell(void);
 

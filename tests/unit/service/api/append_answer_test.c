@@ -1,5 +1,6 @@
 /* What becomes of a decided append: a response that says where its events went, or an error that says why not. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,20 @@ static struct append_write writes[STREAMS_COUNT];
 static struct append_check checks[STREAMS_COUNT];
 static struct append_result results[STREAMS_COUNT];
 static struct append_conflict conflicts[2 * STREAMS_COUNT];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* between the test and the server, whose gRPC nobody sees */
 static daybook_server *server;
 static struct raw_channel *channel;
 
 static void append_decided(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *message) {
     (void)context;
     (void)message;
+    pthread_mutex_lock(&mutex);
     struct append_call *append = upb_Arena_Malloc(daybook_server_call_arena(call), sizeof *append);
     cr_assert_not_null(append);
     *append = (struct append_call){.request = decided, .call = call};
     append->request.context = append;
     append_answer(&append->request);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void setup(void) {
@@ -48,8 +52,13 @@ static void teardown(void) {
 TestSuite(append_answer, .init = setup, .fini = teardown);
 
 static struct answer answer_with(enum append_outcome outcome) {
+    pthread_mutex_lock(&mutex);
     decided.outcome = outcome;
-    return answer_to(channel, METHOD_APPEND, upb_StringView_FromString(""));
+    pthread_mutex_unlock(&mutex);
+    const struct answer answer = answer_to(channel, METHOD_APPEND, upb_StringView_FromString(""));
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    return answer;
 }
 
 static struct bytes bytes_from(const char *text) {

@@ -2,6 +2,7 @@
 #include "service/api/errors.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
@@ -9,17 +10,22 @@
 
 /* A server whose every Append and Read fails with the test's error. */
 static struct error shown;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* between the test and the server, whose gRPC nobody sees */
 static daybook_server *server;
 static struct raw_channel *channel;
 
 static void append_fails(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request) {
     (void)request;
+    pthread_mutex_lock(&mutex);
     error_fail(call, context);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void read_fails(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
     (void)request;
+    pthread_mutex_lock(&mutex);
     error_finish(stream, context);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void setup(void) {
@@ -40,7 +46,12 @@ static void teardown(void) {
 TestSuite(errors, .init = setup, .fini = teardown);
 
 static struct answer answer_by(const char *method) {
-    return answer_to(channel, method, upb_StringView_FromString(""));
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    const struct answer answer = answer_to(channel, method, upb_StringView_FromString(""));
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    return answer;
 }
 
 /* The table of DESIGN and of protos/daybook/v1, once more. */
