@@ -46,7 +46,9 @@ Test(server_arguments, metadata_above_the_limit_is_refused) {
     struct fixture fixture;
     fixture_open_with(&fixture, handlers, NULL, (daybook_server_options){.metadata_bytes_max = 4000});
     cr_assert_eq(call_with_header(&fixture, 3000), DAYBOOK_OK);
-    cr_assert_eq(call_with_header(&fixture, 5000), DAYBOOK_RESOURCE_EXHAUSTED);
+    /* When gRPC's reset of the stream overtakes the status that it has sent before, its client only knows that it is gone. */
+    const int code = call_with_header(&fixture, 5000);
+    cr_assert(code == DAYBOOK_RESOURCE_EXHAUSTED || code == DAYBOOK_UNAVAILABLE, "%d", code);
     fixture_close(&fixture);
 }
 
@@ -143,8 +145,9 @@ Test(server_arguments, a_client_that_pings_without_end_is_told_to_be_calm) {
     fixture_open_with(&fixture, handlers, NULL, (daybook_server_options){0});
     int file = connect_to(&fixture);
     send_preface(file);
-    static const char ping[17] = {0, 0, 8, 6};
-    for (int i = 0; i < 10; i++) send_all(file, ping, sizeof ping);
+    static char pings[10][17]; /* In one piece: the server may close at any of them. */
+    for (size_t index = 0; index < 10; index++) memcpy(pings[index], (const char[17]){0, 0, 8, 6}, 17);
+    send_all(file, pings, sizeof pings);
     cr_assert(read_to_the_end(file, "too_many_pings", 14));
     fixture_close(&fixture);
 }
