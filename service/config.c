@@ -38,7 +38,7 @@ static const struct setting settings[] = {
      EVENT_BYTES_MAX_CEILING},
     {"drain-ms", "MILLISECONDS", "how long SIGTERM waits for open calls", "25000", SETTING_NUMBER, SETTING_AT(drain_ms),
      0, 600000},
-    {"grpc-threads", "COUNT", "threads that answer calls; 0: half as many as there are cores", "0", SETTING_NUMBER,
+    {"grpc-threads", "COUNT", "threads that answer calls; 0: one a core, at most 8", "0", SETTING_NUMBER,
      SETTING_AT(grpc_threads), 0, GRPC_THREADS_COUNT_MAX},
     {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
      SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},

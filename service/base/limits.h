@@ -45,7 +45,8 @@
 #define GROUP_BYTES_MAX          MIB(16)
 
 /* --- The edge. ---------------------------------------------------------------------------------------------------- */
-#define GRPC_THREADS_COUNT_MAX 64
+#define GRPC_THREADS_COUNT_MAX         64
+#define GRPC_THREADS_COUNT_DEFAULT_MAX 8
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */
