@@ -14,16 +14,22 @@ static struct bytes bytes_of_view(upb_StringView view) {
 
 /* Stored ids are lower case, and always there. The message is the call's own: nobody else sees the change. */
 static bool id_assign(daybook_v1_Event *event, struct append_event *ret_event, upb_Arena *arena) {
-    const upb_StringView given = daybook_v1_Event_id(event);
+    upb_StringView id = daybook_v1_Event_id(event);
+    struct uuid uuid;
     /* A given id was validated; a missing one is made here, before the log, because apply must not know chance. */
-    if (given.size == 0 || failed(uuid_parse(bytes_of_view(given), &ret_event->id))) ret_event->id = uuid_new();
+    ret_event->id_is_new = id.size == 0 || failed(uuid_parse(bytes_of_view(id), &uuid));
+    if (ret_event->id_is_new) uuid = uuid_new();
     char text[UUID_TEXT_BYTES];
-    uuid_format(&ret_event->id, text);
-    if (given.size == sizeof text && memcmp(given.data, text, sizeof text) == 0) return true;
-    char *copy = upb_Arena_Malloc(arena, sizeof text);
-    if (copy == NULL) return false;
-    memcpy(copy, text, sizeof text);
-    daybook_v1_Event_set_id(event, upb_StringView_FromDataAndSize(copy, sizeof text));
+    uuid_format(&uuid, text);
+    if (id.size != sizeof text || memcmp(id.data, text, sizeof text) != 0) {
+        char *copy = upb_Arena_Malloc(arena, sizeof text);
+        if (copy == NULL) return false;
+        memcpy(copy, text, sizeof text);
+        id = upb_StringView_FromDataAndSize(copy, sizeof text);
+        daybook_v1_Event_set_id(event, id);
+    }
+    ret_event->id = bytes_of_view(id);
+    ret_event->id_term = term_of(TERM_EVENT_ID, ret_event->id);
     return true;
 }
 
@@ -88,7 +94,7 @@ static enum failure checks_fill(const daybook_v1_AppendRequest *message, struct 
     size_t count;
     const daybook_v1_StreamCheck *const *messages = daybook_v1_AppendRequest_checks(message, &count);
     struct append_check *checks = upb_Arena_Malloc(arena, count * sizeof *checks);
-    struct append_conflict *conflicts = upb_Arena_Malloc(arena, (count + request->writes_count) * sizeof *conflicts);
+    struct append_conflict *conflicts = upb_Arena_Malloc(arena, (count + request->events_count) * sizeof *conflicts);
     if (checks == NULL || conflicts == NULL) return FAILURE_MEMORY;
     for (size_t index = 0; index < count; index++) {
         const struct bytes stream = bytes_of_view(daybook_v1_StreamCheck_stream(messages[index]));

@@ -2,8 +2,8 @@
  *
  * An error is a gRPC code and text, and a google.rpc.Status in "grpc-status-details-bin" with an ErrorInfo (reason, domain
  * "daybook", metadata), a BadRequest when fields are wrong, a RetryInfo when a retry helps (AIP-193), and an AppendConflicts
- * when an append was refused by what it expected. All of it fits the 4 KiB of details that a call may end with
- * (daybook/server.h); the metadata "count" tells how many fields or streams are wrong, also those that are not listed.
+ * when an append was refused by what is there already. All of it fits the 4 KiB of details that a call may end with
+ * (daybook/server.h); the metadata "count" tells how many fields, streams or ids are wrong, also those that are not listed.
  * Ownership: an error is plain data on its maker's stack; what it points at must outlive the answer's call.
  * Threads: any. */
 #ifndef SERVICE_API_ERRORS_H
@@ -26,6 +26,7 @@ enum reason {
     REASON_TOO_MANY_CLAUSES,
     REASON_EVENT_TOO_LARGE,
     REASON_REVISION_CONFLICT,
+    REASON_EVENT_ID_CONFLICT,
     REASON_STREAM_NOT_FOUND,
     REASON_QUEUE_FULL,
     REASON_TOO_MANY_READERS,
@@ -40,7 +41,7 @@ enum reason {
 #define ERROR_VIOLATIONS_COUNT_MAX 8
 #define ERROR_FIELD_BYTES          96
 #define ERROR_TEXT_BYTES           256
-/* Streams' names in an AppendConflicts, with what each conflict costs beside its name. Together with a message, an
+/* Streams' names and ids in an AppendConflicts, with what each conflict costs beside its name. Together with a message, an
  * ErrorInfo and the types' URLs it stays below 4 KiB. */
 #define ERROR_CONFLICTS_BYTES_MAX 3072
 #define ERROR_CONFLICT_BYTES      48
@@ -53,7 +54,7 @@ struct violation {
 struct error {
     enum reason reason;
     char message[ERROR_TEXT_BYTES];
-    uint32_t wrong_count; /* fields or streams that are wrong, listed or not; 0: it is about neither */
+    uint32_t wrong_count; /* fields, streams or ids that are wrong, listed or not; 0: it is about none of these */
     uint32_t violations_count;
     struct violation violations[ERROR_VIOLATIONS_COUNT_MAX];
     const daybook_v1_AppendConflicts *conflicts; /* or NULL */

@@ -1,6 +1,9 @@
 /* The writes and checks of an append. */
+#include <stdlib.h>
+
 #include "service/api/validate.h"
 #include "service/base/limits.h"
+#include "service/base/uuid.h"
 
 static void validate_expectation(struct validation *validation, const struct field *field, bool has_revision,
                                  bool exists) {
@@ -78,6 +81,57 @@ static void validate_checks(struct validation *validation, const daybook_v1_Appe
     for (size_t index = 0; index < count; index++) validate_check(validation, checks[index], index);
 }
 
+/* An id and where it is given. */
+struct given_id {
+    struct uuid uuid;
+    uint32_t write;
+    uint32_t event;
+};
+
+static int given_id_compare(const void *left, const void *right) {
+    const struct given_id *a = left;
+    const struct given_id *b = right;
+    const int order = memcmp(a->uuid.bytes, b->uuid.bytes, sizeof a->uuid.bytes);
+    if (order != 0) return order;
+    if (a->write != b->write) return a->write < b->write ? -1 : 1;
+    return a->event < b->event ? -1 : a->event > b->event;
+}
+
+static size_t ids_collect(const daybook_v1_Write *const *writes, size_t writes_count,
+                          struct given_id ret_ids[REQUEST_EVENTS_COUNT_MAX]) {
+    size_t ids_count = 0;
+    for (size_t write = 0; write < writes_count; write++) {
+        size_t events_count;
+        const daybook_v1_Event *const *events = daybook_v1_Write_events(writes[write], &events_count);
+        for (size_t event = 0; event < events_count; event++) {
+            const upb_StringView id = daybook_v1_Event_id(events[event]);
+            struct given_id *given = &ret_ids[ids_count];
+            if (failed(uuid_parse(bytes_of(id.data, id.size), &given->uuid))) continue; /* none, or reported already */
+            given->write = (uint32_t)write;
+            given->event = (uint32_t)event;
+            ids_count++;
+        }
+    }
+    return ids_count;
+}
+
+/* An id is one event: a second one with it could never be told from a retry of the first. */
+static void validate_ids(struct validation *validation, const daybook_v1_Write *const *writes, size_t writes_count) {
+    struct given_id ids[REQUEST_EVENTS_COUNT_MAX] __attribute__((uninitialized));
+    const size_t count = ids_collect(writes, writes_count, ids);
+    qsort(ids, count, sizeof ids[0], given_id_compare);
+    for (size_t index = 1; index < count; index++) {
+        const struct given_id *before = &ids[index - 1];
+        if (memcmp(before->uuid.bytes, ids[index].uuid.bytes, sizeof before->uuid.bytes) != 0) continue;
+        const struct field write = field_at(NULL, "writes", ids[index].write);
+        const struct field event = field_at(&write, "events", ids[index].event);
+        const struct field field = field_of(&event, "id");
+        violation_add(validation, REASON_INVALID_FIELD, &field,
+                      "is also that of writes[%u].events[%u]; each event needs an id of its own", before->write,
+                      before->event);
+    }
+}
+
 void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request) {
     const struct field field = field_of(NULL, "writes");
     size_t count;
@@ -94,6 +148,8 @@ void validate_append(struct validation *validation, const daybook_v1_AppendReque
         violation_add(validation, REASON_TOO_MANY_EVENTS, &field,
                       "has %zu events in all; at most %d are allowed in a request", events_total,
                       REQUEST_EVENTS_COUNT_MAX);
+    } else if (events_total > 1) {
+        validate_ids(validation, writes, count);
     }
     validate_checks(validation, request);
 }

@@ -50,7 +50,7 @@
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */
-#define TAIL_BYTES_MAX        MIB(8)
+#define TAIL_BYTES_MAX        MIB(4)
 #define TAIL_CHUNKS_COUNT_MAX 4096
 /* A response carries about this much; one record larger than it travels alone. */
 #define CHUNK_BYTES_TARGET KIB(512)

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/store/store.h"
 
@@ -21,8 +22,9 @@ static result last_recorded(struct store *store, uint64_t position, int64_t *ret
     return outcome;
 }
 
-result apply_init(struct apply *apply, struct store *store, struct revisions *revisions) {
-    *apply = (struct apply){.store = store, .revisions = revisions, .position_last = store_position_last(store)};
+result apply_init(struct apply *apply, struct store *store, struct revisions *revisions, struct replays *replays) {
+    *apply = (struct apply){
+        .store = store, .revisions = revisions, .replays = replays, .position_last = store_position_last(store)};
     if (apply->position_last == 0) return RESULT_OK;
     TRY(last_recorded(store, apply->position_last, &apply->recorded_last_ns));
     apply->recorded_committed_ns = apply->recorded_last_ns;
@@ -43,13 +45,13 @@ static bool expectation_holds(enum expectation expectation, uint64_t expected, u
 }
 
 /* Checks one stream and notes a conflict. */
-static result stream_check(struct apply *apply, struct append_request *request, bool is_check, uint32_t index,
+static result stream_check(struct apply *apply, struct append_request *request, enum conflict_kind kind, uint32_t index,
                            const struct append_check *check) {
     uint64_t actual;
     TRY(revisions_get(apply->revisions, check->term, check->stream, &actual));
     if (expectation_holds(check->expectation, check->expected_revision, actual)) return RESULT_OK;
     request->conflicts[request->conflicts_count++] =
-        (struct append_conflict){.is_check = is_check, .index = index, .actual_revision = actual};
+        (struct append_conflict){.kind = kind, .index = index, .actual = actual};
     return RESULT_OK;
 }
 
@@ -63,10 +65,10 @@ static result conflicts_find(struct apply *apply, struct append_request *request
                                            .term = write->term,
                                            .expectation = write->expectation,
                                            .expected_revision = write->expected_revision};
-        TRY(stream_check(apply, request, false, index, &check));
+        TRY(stream_check(apply, request, CONFLICT_WRITE, index, &check));
     }
     for (uint32_t index = 0; index < request->checks_count; index++) {
-        TRY(stream_check(apply, request, true, index, &request->checks[index]));
+        TRY(stream_check(apply, request, CONFLICT_CHECK, index, &request->checks[index]));
     }
     return RESULT_OK;
 }
@@ -90,6 +92,7 @@ static result write_apply(struct apply *apply, const struct append_write *write,
                                       .recorded_ns = apply->recorded_last_ns,
                                       .event = write->events[index].encoded};
         TRY(event_write(apply, &record, chunk));
+        replays_set(apply->replays, &write->events[index], record.position);
         apply->position_last++;
         revision++;
     }
@@ -108,18 +111,29 @@ static result streams_probe(struct apply *apply, const struct append_request *re
     return RESULT_OK;
 }
 
+/* Decides whether the request can be written: APPEND_PENDING, it can. */
+static result request_decide(struct apply *apply, struct append_request *request, const struct chunk *chunk) {
+    enum replay replay;
+    TRY(replays_find(apply->replays, request, chunk, &replay));
+    request->replayed = replay == REPLAY_COMPLETE;
+    if (replay != REPLAY_NONE) {
+        request->outcome = replay == REPLAY_COMPLETE ? APPEND_COMMITTED : APPEND_ID_CONFLICT;
+        return RESULT_OK;
+    }
+    TRY(conflicts_find(apply, request));
+    TRY(streams_probe(apply, request));
+    request->outcome = request->conflicts_count > 0 ? APPEND_REVISION_CONFLICT : APPEND_PENDING;
+    return RESULT_OK;
+}
+
 static result request_apply(struct apply *apply, struct append_request *request, int64_t now_ns, struct chunk *chunk) {
-    result readable = conflicts_find(apply, request);
-    if (!failed(readable)) readable = streams_probe(apply, request);
-    if (readable.failure == FAILURE_CORRUPT) {
+    const result decided = request_decide(apply, request, chunk);
+    if (decided.failure == FAILURE_CORRUPT) {
         request->outcome = APPEND_STORAGE_CORRUPT;
         return RESULT_OK;
     }
-    TRY(readable);
-    if (request->conflicts_count > 0) {
-        request->outcome = APPEND_REVISION_CONFLICT;
-        return RESULT_OK;
-    }
+    TRY(decided);
+    if (request->outcome != APPEND_PENDING) return RESULT_OK;
     apply->recorded_last_ns = now_ns > apply->recorded_last_ns ? now_ns : apply->recorded_last_ns + 1;
     for (uint32_t index = 0; index < request->writes_count; index++) {
         TRY(write_apply(apply, &request->writes[index], &request->results[index], chunk));
@@ -138,11 +152,13 @@ result apply_group(struct apply *apply, struct append_request *requests, int64_t
 void apply_commit(struct apply *apply, const struct chunk *chunk) {
     assert(chunk_records_count(chunk) == 0 || chunk_position_last(chunk) == apply->position_last);
     apply->recorded_committed_ns = apply->recorded_last_ns;
+    replays_clear(apply->replays);
     revisions_commit(apply->revisions);
 }
 
 void apply_abort(struct apply *apply) {
     apply->position_last = store_position_last(apply->store);
     apply->recorded_last_ns = apply->recorded_committed_ns;
+    replays_clear(apply->replays);
     revisions_abort(apply->revisions);
 }

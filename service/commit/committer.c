@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "service/base/limits.h"
+#include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
@@ -11,13 +12,15 @@
 result committer_init(struct committer *committer, struct store *store, struct index *index,
                       const struct commit_listener *listener) {
     *committer = (struct committer){.store = store, .index = index, .listener = listener};
-    TRY(revisions_new(store, index, &committer->revisions));
-    const result outcome = apply_init(&committer->apply, store, committer->revisions);
+    result outcome = revisions_new(store, index, &committer->revisions);
+    if (!failed(outcome)) outcome = replays_new(store, index, &committer->replays);
+    if (!failed(outcome)) outcome = apply_init(&committer->apply, store, committer->revisions, committer->replays);
     if (failed(outcome)) committer_deinit(committer);
     return outcome;
 }
 
 void committer_deinit(struct committer *committer) {
+    committer->replays = replays_free(committer->replays);
     committer->revisions = revisions_free(committer->revisions);
 }
 
@@ -34,10 +37,19 @@ static enum append_outcome outcome_of(enum failure failure) {
     }
 }
 
-/* A conflict stays a conflict: it was decided by what is on disk. Everything else shares the fate of the group. */
+/* Decided by what was on disk already, if nothing of the group came before it. */
+static bool stands(const struct append_request *request) {
+    return request->outcome == APPEND_REVISION_CONFLICT || request->outcome == APPEND_ID_CONFLICT ||
+           (request->outcome == APPEND_COMMITTED && request->replayed);
+}
+
+/* What comes after the first accepted request may have been decided by it, and shares its fate. */
 static void group_fail(const struct log_group *group, enum failure failure) {
+    bool accepted = false;
     for (struct append_request *request = group->requests.first; request != NULL; request = request->next) {
-        if (request->outcome != APPEND_REVISION_CONFLICT) request->outcome = outcome_of(failure);
+        if (!accepted && stands(request)) continue;
+        accepted = true;
+        request->outcome = outcome_of(failure);
     }
 }
 
@@ -48,7 +60,8 @@ static result chunk_index(struct committer *committer, const struct chunk *chunk
     for (uint32_t index = 0; index < count; index++) {
         struct record record;
         TRY(record_read(chunk_record(chunk, index), &record));
-        const uint32_t entries_count = terms_of_record(&record, entries);
+        uint32_t entries_count;
+        TRY(terms_of_record(&record, entries, &entries_count));
         TRY(index_add(committer->index, record.position, entries, entries_count));
     }
     return RESULT_OK;

@@ -10,6 +10,7 @@
 #include "service/commit/log.h"
 
 struct index;
+struct replays;
 struct revisions;
 struct store;
 
@@ -18,6 +19,7 @@ struct committer {
     struct index *index;
     const struct commit_listener *listener;
     struct revisions *revisions;
+    struct replays *replays;
     struct apply apply;
 };
 

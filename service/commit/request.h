@@ -11,7 +11,6 @@
 
 #include "service/base/bytes.h"
 #include "service/base/checksum.h"
-#include "service/base/uuid.h"
 
 /* What must be true of a stream. */
 enum expectation {
@@ -21,7 +20,9 @@ enum expectation {
 };
 
 struct append_event {
-    struct uuid id;
+    struct bytes id; /* its 36 characters, lower case */
+    struct term id_term;
+    bool id_is_new;       /* the daemon made it: nobody can have used it before */
     struct bytes encoded; /* daybook.v1.Event, its id set */
 };
 
@@ -49,17 +50,24 @@ struct append_result {
     uint64_t last_position;
 };
 
-/* A stream that was not where it was expected. */
+/* What stood in the way of a request. */
+enum conflict_kind {
+    CONFLICT_WRITE, /* the stream of writes[index] is at revision `actual` */
+    CONFLICT_CHECK, /* the stream of checks[index] is at revision `actual` */
+    CONFLICT_ID,    /* the id of writes[index].events[event] is known: it is at position `actual` */
+};
 struct append_conflict {
-    bool is_check; /* checks[index], else writes[index] */
+    enum conflict_kind kind;
     uint32_t index;
-    uint64_t actual_revision;
+    uint32_t event;
+    uint64_t actual;
 };
 
 enum append_outcome {
     APPEND_PENDING,
     APPEND_COMMITTED,
     APPEND_REVISION_CONFLICT, /* `conflicts` says which */
+    APPEND_ID_CONFLICT,       /* some ids are known, and it is not a replay; `conflicts` says which */
     APPEND_STORAGE_FULL,      /* nothing was written */
     APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
     APPEND_OUTCOME_UNKNOWN,   /* the disk failed under the commit: it may or may not be there after the restart */
@@ -76,12 +84,13 @@ struct append_request {
     uint32_t events_count;                        /* of all writes */
     uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
     struct append_result *results;                /* writes_count of them, filled when committed */
-    struct append_conflict *conflicts;            /* writes_count + checks_count of them */
+    struct append_conflict *conflicts;            /* events_count + checks_count of them */
     void (*done)(struct append_request *request); /* once, on the sequencer's thread; must not block */
     void *context;
 
     /* Set by apply and the sequencer. */
     enum append_outcome outcome;
+    bool replayed; /* committed before: `results` are those of then, and nothing was written now */
     uint32_t conflicts_count;
     struct append_request *next; /* the queue's and the group's link */
 };

@@ -1,40 +1,22 @@
 #include "service/commit/revisions.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-#include "service/base/limits.h"
+#include "service/commit/pending.h"
 #include "service/commit/revision_cache.h"
 #include "service/record/record.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
 
-/* Pending streams of one group: at most one an event. Half full at the most, so that probing stays short. */
-#define PENDING_COUNT_MAX (GROUP_EVENTS_COUNT_MAX + REQUEST_EVENTS_COUNT_MAX)
-#define PENDING_SLOTS     32768
-
-_Static_assert(PENDING_SLOTS >= 2 * PENDING_COUNT_MAX, "the pending table is at most half full");
-_Static_assert((PENDING_SLOTS & (PENDING_SLOTS - 1)) == 0, "a slot is found by a mask");
-
 /* Hits of a term that are fetched at once. More than one is looked at only when two names share a term. */
 #define HITS_COUNT_MAX 16
-
-struct pending {
-    struct term term;
-    struct bytes stream;
-    uint64_t revision;
-};
 
 struct revisions {
     struct index *index;
     struct store_reader *reader;
     struct revision_cache *cache;
-    uint32_t pending_count;
-    struct pending pending[PENDING_COUNT_MAX];
-    uint16_t slots[PENDING_SLOTS]; /* index into pending + 1; 0: free */
+    struct pending pending;
 };
-
-_Static_assert(PENDING_COUNT_MAX < UINT16_MAX, "a slot holds an index in 16 bits");
 
 result revisions_new(struct store *store, struct index *index, struct revisions **ret_revisions) {
     struct revisions *revisions = calloc(1, sizeof *revisions);
@@ -56,17 +38,6 @@ struct revisions *revisions_free(struct revisions *revisions) {
     revision_cache_free(revisions->cache);
     free(revisions);
     return NULL;
-}
-
-/* The slot of a stream, or the free one where it belongs. */
-static uint32_t slot_of(const struct revisions *revisions, struct term term, struct bytes stream) {
-    uint32_t slot;
-    memcpy(&slot, term.bytes, sizeof slot);
-    for (slot &= PENDING_SLOTS - 1; revisions->slots[slot] != 0; slot = (slot + 1) & (PENDING_SLOTS - 1)) {
-        const struct pending *pending = &revisions->pending[revisions->slots[slot] - 1];
-        if (term_equal(pending->term, term) && bytes_equal(pending->stream, stream)) return slot;
-    }
-    return slot;
 }
 
 /* Looks through the hits of a term, newest first, for one whose record is of the stream. */
@@ -118,11 +89,7 @@ static result last_committed(struct revisions *revisions, struct term term, stru
 }
 
 result revisions_get(struct revisions *revisions, struct term term, struct bytes stream, uint64_t *ret_revision) {
-    const uint16_t pending = revisions->slots[slot_of(revisions, term, stream)];
-    if (pending != 0) {
-        *ret_revision = revisions->pending[pending - 1].revision;
-        return RESULT_OK;
-    }
+    if (pending_get(&revisions->pending, term, stream, ret_revision)) return RESULT_OK;
     if (!failed(revision_cache_get(revisions->cache, term, stream, ret_revision))) return RESULT_OK;
     uint64_t revision;
     TRY(last_committed(revisions, term, stream, &revision));
@@ -132,34 +99,17 @@ result revisions_get(struct revisions *revisions, struct term term, struct bytes
 }
 
 void revisions_set(struct revisions *revisions, struct term term, struct bytes stream, uint64_t revision) {
-    const uint32_t slot = slot_of(revisions, term, stream);
-    if (revisions->slots[slot] == 0) {
-        assert(revisions->pending_count < PENDING_COUNT_MAX);
-        revisions->pending[revisions->pending_count++] = (struct pending){.term = term, .stream = stream};
-        revisions->slots[slot] = (uint16_t)revisions->pending_count;
-    }
-    revisions->pending[revisions->slots[slot] - 1].revision = revision;
-}
-
-/* Frees the slots of this group alone: clearing the whole table for a group of one event would cost more than the event.
- * Every slot is found before any is freed, because a freed one would end the probing for another. */
-static void pending_clear(struct revisions *revisions) {
-    uint32_t slots[PENDING_COUNT_MAX];
-    for (uint32_t index = 0; index < revisions->pending_count; index++) {
-        slots[index] = slot_of(revisions, revisions->pending[index].term, revisions->pending[index].stream);
-    }
-    for (uint32_t index = 0; index < revisions->pending_count; index++) revisions->slots[slots[index]] = 0;
-    revisions->pending_count = 0;
+    pending_set(&revisions->pending, term, stream, revision);
 }
 
 void revisions_commit(struct revisions *revisions) {
-    for (uint32_t index = 0; index < revisions->pending_count; index++) {
-        const struct pending *pending = &revisions->pending[index];
-        revision_cache_put(revisions->cache, pending->term, pending->stream, pending->revision);
+    for (uint32_t index = 0; index < revisions->pending.count; index++) {
+        const struct pending_name *stream = &revisions->pending.names[index];
+        revision_cache_put(revisions->cache, stream->term, stream->name, stream->number);
     }
-    pending_clear(revisions);
+    pending_clear(&revisions->pending);
 }
 
 void revisions_abort(struct revisions *revisions) {
-    pending_clear(revisions);
+    pending_clear(&revisions->pending);
 }

@@ -1,7 +1,7 @@
 /* index.h: from names to events; derived from the log, hidden behind add, last and range.
  *
  * An entry says: `term` (a stream, a type, a tag, an event id; see checksum.h) has, under `number`, the event at
- * `position`. For streams the number is the revision, for types and tags the position, for ids 0. Within one term numbers
+ * `position`. For streams the number is the revision, for types, tags and ids the position. Within one term numbers
  * ascend with positions, and a number is never greater than its position.
  *
  * Shape (ARCHITECTURE.md): entries of the newest events live in memory (the tail, index_segment.h). Every

@@ -7,10 +7,26 @@
 /* Events of one snapshot: the index may make its caller wait, and an old snapshot keeps pages from being reused. */
 #define SNAPSHOT_EVENTS_COUNT_MAX 4096
 
-uint32_t terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX]) {
-    ret_entries[0] = (struct index_entry){
-        .term = term_of(TERM_STREAM, record->stream), .number = record->revision, .position = record->position};
-    return 1;
+result terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX],
+                       uint32_t *ret_count) {
+    struct event_fields fields;
+    TRY(record_event_fields(record->event, &fields));
+    const uint64_t position = record->position;
+    uint32_t count = 0;
+    ret_entries[count++] = (struct index_entry){
+        .term = term_of(TERM_STREAM, record->stream), .number = record->revision, .position = position};
+    ret_entries[count++] =
+        (struct index_entry){.term = term_of(TERM_TYPE, fields.type), .number = position, .position = position};
+    if (fields.id.size > 0) {
+        ret_entries[count++] =
+            (struct index_entry){.term = term_of(TERM_EVENT_ID, fields.id), .number = position, .position = position};
+    }
+    for (uint32_t index = 0; index < fields.tags_count; index++) {
+        ret_entries[count++] = (struct index_entry){
+            .term = term_of(TERM_TAG, fields.tags[index]), .number = position, .position = position};
+    }
+    *ret_count = count;
+    return RESULT_OK;
 }
 
 static result event_add(struct store_reader *reader, struct index *index, uint64_t position) {
@@ -22,7 +38,8 @@ static result event_add(struct store_reader *reader, struct index *index, uint64
     if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
     TRY(found);
     TRY(record_read(encoded, &record));
-    const uint32_t count = terms_of_record(&record, entries);
+    uint32_t count;
+    TRY(terms_of_record(&record, entries, &count));
     return index_add(index, position, entries, count);
 }
 

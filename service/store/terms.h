@@ -9,11 +9,12 @@
 #include "service/record/record.h"
 #include "service/store/index.h"
 
-/* The stream's entry; types, tags and ids join it when filters are served from the index. */
+/* Its stream, its type, its id and each tag. */
 #define TERMS_COUNT_MAX (3 + TAGS_COUNT_MAX)
 
-/* Fills up to TERMS_COUNT_MAX entries and returns their number. */
-uint32_t terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX]);
+/* Fills up to TERMS_COUNT_MAX entries. FAILURE_CORRUPT when the event's bytes are no event. */
+MUST_USE result terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX],
+                                uint32_t *ret_count);
 
 /* Adds to the index what the log has after index_position, which is not ahead of the log (index_open sees to that).
  * FAILURE_CORRUPT and the storage failures. */

@@ -61,6 +61,30 @@ class AppendReadTest(harness.DaemonTest):
         conflicts = event_store_pb2.AppendConflicts.FromString(details["daybook.v1.AppendConflicts"])
         self.assertEqual([("checks[1]", 1)], [(c.field, c.actual_revision) for c in conflicts.streams])
 
+    def test_a_retry_has_the_original_result(self):
+        def request(*ids, stream="order-1", text="x"):
+            events = [event_pb2.Event(id=id, type="OrderPlaced", text=text, metadata={"b": "2", "a": "1"}) for id in ids]
+            return event_store_pb2.AppendRequest(
+                writes=[event_store_pb2.Write(stream=stream, expected_revision=0, events=events)])
+        first, second, third = (f"01890a5d-ac96-774b-bcce-00000000000{number}" for number in (1, 2, 3))
+        original = self.store.Append(request(first, second))
+        self.assertFalse(original.replayed)
+        self.append("order-1", "OrderPaid")
+        for kill in (None, False, True):
+            if kill is not None:
+                self.restart(kill=kill)
+            again = self.store.Append(request(first, second.upper()))
+            self.assertTrue(again.replayed)
+            self.assertEqual(original.results, again.results)
+        for refused, positions in ((request(first, second, third), [1, 2]), (request(third, second), [2]),
+                                   (request(second, first), [2, 1]), (request(first, second, text="y"), [1, 2]),
+                                   (request(first, second, stream="order-2"), [1, 2])):
+            _, details = self.assert_refused(grpc.StatusCode.ALREADY_EXISTS, "EVENT_ID_CONFLICT",
+                                             lambda given=refused: self.store.Append(given))
+            conflicts = event_store_pb2.AppendConflicts.FromString(details["daybook.v1.AppendConflicts"])
+            self.assertEqual(positions, [conflict.position for conflict in conflicts.events])
+        self.assertEqual(3, self.head())
+
     def test_reads_forward_backward_from_and_limited(self):
         for index in range(5):
             self.append("a", f"A{index}")

@@ -39,7 +39,8 @@ struct append {
     struct append_write writes[WRITES_COUNT_MAX];
     struct append_event events[WRITES_COUNT_MAX][EVENTS_COUNT_MAX];
     struct append_result results[WRITES_COUNT_MAX];
-    struct append_conflict conflicts[WRITES_COUNT_MAX];
+    char ids[WRITES_COUNT_MAX][EVENTS_COUNT_MAX][UUID_TEXT_BYTES + 1];
+    struct append_conflict conflicts[WRITES_COUNT_MAX * EVENTS_COUNT_MAX];
     uint32_t streams[WRITES_COUNT_MAX];
     uint32_t types[WRITES_COUNT_MAX][EVENTS_COUNT_MAX];
     uint32_t tags[WRITES_COUNT_MAX][EVENTS_COUNT_MAX];
@@ -134,9 +135,11 @@ static void event_make(struct world *world, struct append *append, uint32_t writ
     const size_t payload_size = (size_t)random_below(&world->random, PAYLOAD_BYTES_MAX);
     random_fill(&world->random, payload, payload_size);
     struct append_event *target = &append->events[write][event];
-    target->id = uuid_new();
-    char id[UUID_TEXT_BYTES + 1] = {0};
-    uuid_format(&target->id, id);
+    const struct uuid uuid = uuid_new();
+    char *id = append->ids[write][event];
+    uuid_format(&uuid, id);
+    target->id = bytes_of(id, UUID_TEXT_BYTES);
+    target->id_term = term_of(TERM_EVENT_ID, target->id);
     const struct event_parts parts = {.id = id,
                                       .type = model_types[type],
                                       .tags = names,
@@ -229,7 +232,7 @@ static void conflicts_check(struct world *world, const struct append *append) {
         if (holds) continue;
         cr_assert_lt(found, append->request.conflicts_count);
         cr_assert_eq(append->conflicts[found].index, write);
-        cr_assert_eq(append->conflicts[found].actual_revision, actual);
+        cr_assert_eq(append->conflicts[found].actual, actual);
         found++;
     }
     cr_assert_eq(found, append->request.conflicts_count);

@@ -1,10 +1,20 @@
 #include "tests/support/events.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "service/base/varint.h"
 
 enum { FIELD_ID = 1, FIELD_TYPE = 2, FIELD_TAGS = 3, FIELD_DATA = 4 };
+
+struct events_id events_id_of(uint64_t number) {
+    struct events_id id;
+    const int size = snprintf(id.text, sizeof id.text, "01890a5d-ac96-774b-%04" PRIx64 "-%012" PRIx64,
+                              0x8000 | (number >> 48 & 0x3fff), number & 0xffffffffffff);
+    assert(size == 36);
+    return id;
+}
 
 uint8_t *event_field_write(uint8_t *out, uint32_t number, struct bytes bytes) {
     out = varint_write(out, (uint64_t)number << 3 | 2);

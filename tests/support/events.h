@@ -18,6 +18,12 @@ struct event_parts {
     struct bytes data;
 };
 
+/* The text of an id that belongs to this number alone. */
+struct events_id {
+    char text[37];
+};
+struct events_id events_id_of(uint64_t number);
+
 /* Writes the encoded event into `buffer` and returns it. */
 struct bytes event_encode(const struct event_parts *parts, uint8_t *buffer, size_t capacity);
 

@@ -28,8 +28,9 @@ struct bytes stores_record(uint64_t position, size_t payload_bytes) {
     char stream[32];
     const int stream_size = snprintf(stream, sizeof stream, "stream-%" PRIu64, position % 7);
     assert(stream_size > 0);
+    const struct events_id id = events_id_of(position);
     const struct event_parts parts = {
-        .id = EVENTS_ID, .type = "Tested", .data = {.data = payload, .size = payload_bytes}};
+        .id = id.text, .type = "Tested", .data = {.data = payload, .size = payload_bytes}};
     const struct record record = {
         .position = position,
         .stream = bytes_of(stream, (size_t)stream_size),

@@ -105,6 +105,69 @@ Test(append_answer, a_commit_answers_with_the_place_of_every_write) {
     answer_free(&answer);
 }
 
+Test(append_answer, a_replay_says_so) {
+    decided.writes_count = 1;
+    decided.replayed = true;
+    struct answer answer = answer_with(APPEND_COMMITTED);
+    cr_assert_eq(answer.status.code, DAYBOOK_OK, "%s", answer.status.message);
+    const daybook_v1_AppendResponse *response =
+        daybook_v1_AppendResponse_parse(answer.response.data, answer.response.size, answer.arena);
+    cr_assert_not_null(response);
+    cr_assert(daybook_v1_AppendResponse_replayed(response));
+    answer_free(&answer);
+}
+
+static const daybook_v1_EventIdConflict *id_conflict_of(const struct answer *answer, size_t index, size_t *ret_count) {
+    cr_assert_not_null(answer->conflicts);
+    const daybook_v1_EventIdConflict *const *events = daybook_v1_AppendConflicts_events(answer->conflicts, ret_count);
+    cr_assert_lt(index, *ret_count);
+    return events[index];
+}
+
+/* A request of one write whose events all have the same id; here that is nobody's business. */
+static void decide_ids(struct append_event *events, uint32_t events_count, uint32_t known_count) {
+    for (uint32_t index = 0; index < events_count; index++) {
+        events[index].id = bytes_from("01890a5d-ac96-774b-bcce-b302099a8057");
+        conflicts[index] = (struct append_conflict){.kind = CONFLICT_ID, .event = index, .actual = 100 + index};
+    }
+    writes[0] = (struct append_write){.stream = bytes_from("s"), .events = events, .events_count = events_count};
+    decided.writes_count = 1;
+    decided.events_count = events_count;
+    decided.conflicts_count = known_count;
+}
+
+Test(append_answer, known_ids_are_named_with_their_positions) {
+    struct append_event events[3];
+    size_t count;
+    decide_ids(events, 3, 2);
+    struct answer answer = answer_with(APPEND_ID_CONFLICT);
+    answer_expect(&answer, DAYBOOK_ALREADY_EXISTS, "EVENT_ID_CONFLICT");
+    cr_assert_eq(answer_retry_ms(&answer), -1);
+    cr_assert_not_null(strstr(answer.status.message, "2 of 3 event ids are known, the others are new"), "%s",
+                       answer.status.message);
+    cr_assert(answer_text_is(answer_metadata(&answer, "count"), "2"));
+    const daybook_v1_EventIdConflict *second = id_conflict_of(&answer, 1, &count);
+    cr_assert_eq(count, 2);
+    cr_assert(answer_text_is(daybook_v1_EventIdConflict_field(second), "writes[0].events[1]"));
+    cr_assert(answer_text_is(daybook_v1_EventIdConflict_id(second), "01890a5d-ac96-774b-bcce-b302099a8057"));
+    cr_assert_eq(daybook_v1_EventIdConflict_position(second), 101);
+    answer_free(&answer);
+}
+
+Test(append_answer, more_known_ids_than_the_trailers_hold_are_counted) {
+    static struct append_event events[1024];
+    size_t count;
+    decide_ids(events, 1024, 1024);
+    for (uint32_t index = 0; index < 1024; index++) conflicts[index].actual = UINT64_MAX - 1;
+    struct answer answer = answer_with(APPEND_ID_CONFLICT);
+    answer_expect(&answer, DAYBOOK_ALREADY_EXISTS, "EVENT_ID_CONFLICT");
+    cr_assert_not_null(strstr(answer.status.message, "with other content"), "%s", answer.status.message);
+    (void)id_conflict_of(&answer, 9, &count);
+    cr_assert_lt(count, 1024);
+    cr_assert(answer_text_is(answer_metadata(&answer, "count"), "1024"));
+    answer_free(&answer);
+}
+
 Test(append_answer, every_other_outcome_has_its_reason) {
     static const struct {
         enum append_outcome outcome;
@@ -138,7 +201,7 @@ Test(append_answer, a_conflict_names_field_stream_and_both_revisions) {
     writes[1] =
         (struct append_write){.stream = bytes_from("order-1"), .expectation = EXPECT_REVISION, .expected_revision = 4};
     decided.writes_count = 2;
-    conflicts[0] = (struct append_conflict){.index = 1, .actual_revision = 9};
+    conflicts[0] = (struct append_conflict){.index = 1, .actual = 9};
     decided.conflicts_count = 1;
     struct answer answer = answer_with(APPEND_REVISION_CONFLICT);
     answer_expect(&answer, DAYBOOK_ABORTED, "REVISION_CONFLICT");
@@ -160,8 +223,8 @@ Test(append_answer, every_conflict_is_told_writes_and_checks) {
     checks[3] = (struct append_check){.stream = bytes_from("gone"), .expectation = EXPECT_EXISTS};
     decided.writes_count = 1;
     decided.checks_count = 4;
-    conflicts[0] = (struct append_conflict){.index = 0, .actual_revision = 1};
-    conflicts[1] = (struct append_conflict){.is_check = true, .index = 3, .actual_revision = 0};
+    conflicts[0] = (struct append_conflict){.index = 0, .actual = 1};
+    conflicts[1] = (struct append_conflict){.kind = CONFLICT_CHECK, .index = 3, .actual = 0};
     decided.conflicts_count = 2;
     struct answer answer = answer_with(APPEND_REVISION_CONFLICT);
     answer_expect(&answer, DAYBOOK_ABORTED, "REVISION_CONFLICT");
@@ -182,7 +245,7 @@ Test(append_answer, more_conflicts_than_the_trailers_hold_are_counted) {
     for (uint32_t index = 0; index < STREAMS_COUNT; index++) {
         writes[index] = (struct append_write){
             .stream = bytes_of(name, sizeof name), .expectation = EXPECT_REVISION, .expected_revision = UINT64_MAX};
-        conflicts[index] = (struct append_conflict){.index = index, .actual_revision = UINT64_MAX - 1};
+        conflicts[index] = (struct append_conflict){.index = index, .actual = UINT64_MAX - 1};
     }
     decided.writes_count = STREAMS_COUNT;
     decided.conflicts_count = STREAMS_COUNT;
@@ -201,7 +264,7 @@ Test(append_answer, many_short_conflicts_are_counted_too) {
         checks[index] = (struct append_check){
             .stream = bytes_from("s"), .expectation = EXPECT_REVISION, .expected_revision = UINT64_MAX};
         conflicts[index] =
-            (struct append_conflict){.is_check = true, .index = STREAMS_COUNT - 1, .actual_revision = UINT64_MAX - 1};
+            (struct append_conflict){.kind = CONFLICT_CHECK, .index = STREAMS_COUNT - 1, .actual = UINT64_MAX - 1};
     }
     decided.checks_count = STREAMS_COUNT;
     decided.conflicts_count = STREAMS_COUNT;

@@ -185,3 +185,24 @@ Test(validate_append, 1024_checks_are_good_and_1025_too_many) {
     daybook_v1_StreamCheck_set_expected_revision(check_add(request, "stock"), 7);
     expect_append_refused(request, REASON_TOO_MANY_CHECKS, "checks", "1025 entries; at most 1024");
 }
+
+/* A request of two writes whose events have these ids; NULL: none. */
+static daybook_v1_AppendRequest *request_with_ids(const char *first, const char *second) {
+    daybook_v1_AppendRequest *request = daybook_v1_AppendRequest_new(validations_arena);
+    cr_assert_not_null(request);
+    daybook_v1_Event *events[] = {event_add(write_add(request, "a"), "T"), event_add(write_add(request, "b"), "T")};
+    if (first != NULL) daybook_v1_Event_set_id(events[0], text(first));
+    if (second != NULL) daybook_v1_Event_set_id(events[1], text(second));
+    return request;
+}
+
+Test(validate_append, an_id_is_given_once_in_a_request) {
+    const char *const id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    expect_append_good(request_with_ids(id, "01890a5d-ac96-774b-bcce-b302099a8058"));
+    expect_append_good(request_with_ids(id, NULL));
+    expect_append_good(request_with_ids(NULL, NULL));
+    expect_append_refused(request_with_ids(id, id), REASON_INVALID_FIELD, "writes[1].events[0].id",
+                          "also that of writes[0].events[0]");
+    expect_append_refused(request_with_ids(id, "01890A5D-AC96-774B-BCCE-B302099A8057"), REASON_INVALID_FIELD,
+                          "writes[1].events[0].id", "also that of writes[0].events[0]");
+}

@@ -2,15 +2,18 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "service/record/record.h"
+#include "service/store/terms.h"
 #include "tests/support/events.h"
 #include "tests/support/stores.h"
 
 #define WRITES_COUNT_MAX 8
 #define CHECKS_COUNT_MAX 8
+#define EVENTS_COUNT_MAX 20000
 #define EVENT_BYTES_MAX  128
 
 struct append {
@@ -18,7 +21,8 @@ struct append {
     struct append_write writes[WRITES_COUNT_MAX];
     struct append_check checks[CHECKS_COUNT_MAX];
     struct append_result results[WRITES_COUNT_MAX];
-    struct append_conflict conflicts[WRITES_COUNT_MAX + CHECKS_COUNT_MAX];
+    struct append_conflict conflicts[EVENTS_COUNT_MAX + CHECKS_COUNT_MAX];
+    uint64_t id_last; /* ids are numbers, see events_id_of */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     uint32_t done_count;
@@ -32,6 +36,7 @@ static void rooms_begin(struct rooms *rooms) {
     struct problem problem = {.text = ""};
     const result outcome = index_open(&options, &rooms->index, &problem);
     cr_assert_not(failed(outcome), "%s", problem.text);
+    cr_assert_eq(terms_catch_up(rooms->store, rooms->index).failure, FAILURE_NONE);
 }
 
 struct rooms rooms_open(void) {
@@ -60,11 +65,15 @@ static void done(struct append_request *request) {
     pthread_mutex_unlock(&append->mutex);
 }
 
+/* Appends made so far: each has ids of its own. */
+static atomic_uint_fast64_t appends_count;
+
 struct append *append_new(void) {
     struct append *append = calloc(1, sizeof *append);
     cr_assert_not_null(append);
     pthread_mutex_init(&append->mutex, NULL);
     pthread_cond_init(&append->changed, NULL);
+    append->id_last = (uint64_t)atomic_fetch_add(&appends_count, 1) * EVENTS_COUNT_MAX;
     append->request = (struct append_request){.writes = append->writes,
                                               .checks = append->checks,
                                               .results = append->results,
@@ -79,6 +88,7 @@ void append_free(struct append *append) {
         struct append_event *events = (struct append_event *)(uintptr_t)append->writes[write].events;
         for (uint32_t index = 0; index < append->writes[write].events_count; index++) {
             free((void *)(uintptr_t)events[index].encoded.data);
+            free((void *)(uintptr_t)events[index].id.data);
         }
         free(events);
     }
@@ -91,12 +101,12 @@ struct append_request *append_request_of(struct append *append) {
     return &append->request;
 }
 
-static struct bytes event_make(const char *stream, uint32_t number) {
+static struct bytes event_make(const char *stream, uint32_t number, const char *id) {
     char text[32];
     const int size = snprintf(text, sizeof text, "%.20s %u", stream, number);
     uint8_t *buffer = malloc(EVENT_BYTES_MAX);
     cr_assert_not_null(buffer);
-    const struct event_parts parts = {.id = EVENTS_ID, .type = "Tested", .data = bytes_of(text, (size_t)size)};
+    const struct event_parts parts = {.id = id, .type = "Tested", .data = bytes_of(text, (size_t)size)};
     return event_encode(&parts, buffer, EVENT_BYTES_MAX);
 }
 
@@ -106,8 +116,15 @@ void append_write_add(struct append *append, const char *stream, uint32_t events
     cr_assert_lt(request->writes_count, WRITES_COUNT_MAX);
     struct append_event *events = calloc(events_count, sizeof *events);
     cr_assert_not_null(events);
+    cr_assert_leq(request->events_count + events_count, EVENTS_COUNT_MAX);
     for (uint32_t index = 0; index < events_count; index++) {
-        events[index].encoded = event_make(stream, request->events_count + index);
+        const struct events_id id = events_id_of(++append->id_last);
+        char *text = malloc(sizeof id.text);
+        cr_assert_not_null(text);
+        memcpy(text, id.text, sizeof id.text);
+        events[index].id = bytes_of_text(text);
+        events[index].id_term = term_of(TERM_EVENT_ID, events[index].id);
+        events[index].encoded = event_make(stream, request->events_count + index, text);
         request->size_bytes += events[index].encoded.size;
     }
     append->writes[request->writes_count++] = (struct append_write){.stream = bytes_of_text(stream),
@@ -126,6 +143,76 @@ void append_check_add(struct append *append, const char *stream, enum expectatio
                               .term = term_of(TERM_STREAM, bytes_of_text(stream)),
                               .expectation = expectation,
                               .expected_revision = revision};
+}
+
+static struct bytes bytes_copy(struct bytes bytes) {
+    void *copy = malloc(bytes.size);
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes.data, bytes.size);
+    return bytes_of(copy, bytes.size);
+}
+
+static struct append_event event_copy(const struct append_event *event) {
+    struct append_event copy = *event;
+    copy.id = bytes_copy(event->id);
+    copy.encoded = bytes_copy(event->encoded);
+    return copy;
+}
+
+/* Adds a write like this one, of these events. */
+static void write_copy(struct append *append, const struct append_write *like, const struct append_event *const *events,
+                       uint32_t events_count) {
+    struct append_event *copies = calloc(events_count, sizeof *copies);
+    cr_assert_not_null(copies);
+    for (uint32_t index = 0; index < events_count; index++) {
+        copies[index] = event_copy(events[index]);
+        append->request.size_bytes += copies[index].encoded.size;
+    }
+    struct append_write *write = &append->writes[append->request.writes_count++];
+    *write = *like;
+    write->events = copies;
+    write->events_count = events_count;
+    append->request.events_count += events_count;
+}
+
+struct append *append_copy(const struct append *append) {
+    struct append *copy = append_new();
+    for (uint32_t index = 0; index < append->request.writes_count; index++) {
+        const struct append_write *write = &append->writes[index];
+        const struct append_event **events = calloc(write->events_count, sizeof *events);
+        cr_assert_not_null(events);
+        for (uint32_t event = 0; event < write->events_count; event++) events[event] = &write->events[event];
+        write_copy(copy, write, events, write->events_count);
+        free(events);
+    }
+    return copy;
+}
+
+void append_stream_set(struct append *append, uint32_t write, const char *stream) {
+    append->writes[write].stream = bytes_of_text(stream);
+    append->writes[write].term = term_of(TERM_STREAM, bytes_of_text(stream));
+}
+
+static struct append_event *event_at(struct append *append, uint32_t write, uint32_t event) {
+    return (struct append_event *)(uintptr_t)&append->writes[write].events[event];
+}
+
+void append_event_change(struct append *append, uint32_t write, uint32_t event) {
+    const struct bytes encoded = event_at(append, write, event)->encoded;
+    ((uint8_t *)(uintptr_t)encoded.data)[encoded.size - 1] ^= 1; /* the last byte of its payload */
+}
+
+void append_ids_are_new(struct append *append) {
+    for (uint32_t write = 0; write < append->request.writes_count; write++) {
+        for (uint32_t event = 0; event < append->writes[write].events_count; event++) {
+            event_at(append, write, event)->id_is_new = true;
+        }
+    }
+}
+
+void append_write_join(struct append *append, const struct append *first, const struct append *second) {
+    const struct append_event *events[] = {&first->writes[0].events[0], &second->writes[0].events[0]};
+    write_copy(append, &first->writes[0], events, 2);
 }
 
 struct append *append_of(const char *stream) {

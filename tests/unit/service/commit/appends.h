@@ -35,6 +35,15 @@ void append_write_add(struct append *append, const char *stream, uint32_t events
                       uint64_t revision);
 void append_check_add(struct append *append, const char *stream, enum expectation expectation, uint64_t revision);
 
+/* The same request once more, with memory of its own: a retry. */
+struct append *append_copy(const struct append *append);
+/* Changes of a copy: where a write goes, what an event says, and that the daemon has made the ids. */
+void append_stream_set(struct append *append, uint32_t write, const char *stream);
+void append_event_change(struct append *append, uint32_t write, uint32_t event);
+void append_ids_are_new(struct append *append);
+/* Adds one write of the first event of each of two requests. */
+void append_write_join(struct append *append, const struct append *first, const struct append *second);
+
 /* The request of one write of one event to a stream, without an expectation. */
 struct append *append_of(const char *stream);
 /* The same, which expects a revision. */

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "service/commit/apply.h"
+#include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/record/record.h"
 #include "tests/unit/service/commit/appends.h"
@@ -12,16 +13,20 @@
 struct machine {
     struct rooms rooms;
     struct revisions *revisions;
+    struct replays *replays;
     struct apply apply;
 };
 
 static void machine_open(struct machine *machine) {
     machine->rooms = rooms_open();
     cr_assert_eq(revisions_new(machine->rooms.store, machine->rooms.index, &machine->revisions).failure, FAILURE_NONE);
-    cr_assert_eq(apply_init(&machine->apply, machine->rooms.store, machine->revisions).failure, FAILURE_NONE);
+    cr_assert_eq(replays_new(machine->rooms.store, machine->rooms.index, &machine->replays).failure, FAILURE_NONE);
+    cr_assert_eq(apply_init(&machine->apply, machine->rooms.store, machine->revisions, machine->replays).failure,
+                 FAILURE_NONE);
 }
 
 static void machine_close(struct machine *machine) {
+    replays_free(machine->replays);
     revisions_free(machine->revisions);
     rooms_close(&machine->rooms);
 }
@@ -135,11 +140,11 @@ Test(apply, all_conflicts_are_told_and_nothing_is_written) {
     cr_assert_eq(commit_one(append), APPEND_REVISION_CONFLICT);
     const struct append_request *request = append_request_of(append);
     cr_assert_eq(request->conflicts_count, 3);
-    cr_assert(!request->conflicts[0].is_check && request->conflicts[0].index == 0);
-    cr_assert_eq(request->conflicts[0].actual_revision, 1);
-    cr_assert(!request->conflicts[1].is_check && request->conflicts[1].index == 2);
-    cr_assert(request->conflicts[2].is_check && request->conflicts[2].index == 1);
-    cr_assert_eq(request->conflicts[2].actual_revision, 0);
+    cr_assert(request->conflicts[0].kind == CONFLICT_WRITE && request->conflicts[0].index == 0);
+    cr_assert_eq(request->conflicts[0].actual, 1);
+    cr_assert(request->conflicts[1].kind == CONFLICT_WRITE && request->conflicts[1].index == 2);
+    cr_assert(request->conflicts[2].kind == CONFLICT_CHECK && request->conflicts[2].index == 1);
+    cr_assert_eq(request->conflicts[2].actual, 0);
     append_free(append);
     cr_assert_eq(store_position_last(machine.rooms.store), 1);
     cr_assert_eq(commit_and_free(append_expecting("b", 0)), APPEND_COMMITTED, "b is still new");
@@ -189,7 +194,7 @@ Test(apply, time_goes_on_when_the_clock_goes_back) {
     append_free(after);
 
     struct apply again;
-    cr_assert_eq(apply_init(&again, machine.rooms.store, machine.revisions).failure, FAILURE_NONE);
+    cr_assert_eq(apply_init(&again, machine.rooms.store, machine.revisions, machine.replays).failure, FAILURE_NONE);
     cr_assert_eq(again.recorded_last_ns, NOW_NS + 1, "and after a restart");
     cr_assert_eq(again.position_last, 2);
 }

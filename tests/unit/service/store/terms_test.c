@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "service/store/store.h"
+#include "tests/support/events.h"
 #include "tests/support/stores.h"
 #include "tests/support/temporary_directory.h"
 
@@ -22,7 +23,7 @@ uint64_t index_position(const struct index *index) {
 
 result index_add(struct index *index, uint64_t position, const struct index_entry *entries, uint32_t count) {
     cr_assert_eq(position, index->position + 1);
-    cr_assert_eq(count, 1);
+    cr_assert_eq(count, 3);
     if (position == index->fails_at) return failure_result(FAILURE_STORAGE);
     index->position = position;
     index->entries[position] = entries[0];
@@ -47,14 +48,48 @@ static void teardown(void) {
 
 TestSuite(terms, .init = setup, .fini = teardown);
 
-Test(terms, a_record_has_the_entry_of_its_stream) {
+static void expect_entry(const struct index_entry *entry, enum term_kind kind, const char *name, uint64_t number) {
+    cr_assert(term_equal(entry->term, term_of(kind, bytes_of_text(name))), "%s", name);
+    cr_assert_eq(entry->number, number, "%s", name);
+    cr_assert_eq(entry->position, 300, "%s", name);
+}
+
+Test(terms, a_record_has_entries_of_its_stream_type_id_and_tags) {
+    const char *const tags[] = {"customer:7", "product:8"};
+    uint8_t buffer[256];
+    const struct event_parts parts = {.id = EVENTS_ID, .type = "Sold", .tags = tags, .tags_count = 2};
+    const struct record record = {.position = 300,
+                                  .stream = bytes_of_text("order-42"),
+                                  .revision = 7,
+                                  .event = event_encode(&parts, buffer, sizeof buffer)};
+    struct index_entry entries[TERMS_COUNT_MAX];
+    uint32_t count = 0;
+    cr_assert_eq(terms_of_record(&record, entries, &count).failure, FAILURE_NONE);
+    cr_assert_eq(count, 5);
+    expect_entry(&entries[0], TERM_STREAM, "order-42", 7);
+    expect_entry(&entries[1], TERM_TYPE, "Sold", 300);
+    expect_entry(&entries[2], TERM_EVENT_ID, EVENTS_ID, 300);
+    expect_entry(&entries[3], TERM_TAG, "customer:7", 300);
+    expect_entry(&entries[4], TERM_TAG, "product:8", 300);
+}
+
+Test(terms, an_event_without_an_id_has_no_entry_for_it) {
     const struct record record = {
         .position = 300, .stream = bytes_of_text("order-42"), .revision = 7, .event = bytes_of_text("\x12\x01T")};
     struct index_entry entries[TERMS_COUNT_MAX];
-    cr_assert_eq(terms_of_record(&record, entries), 1);
-    cr_assert(term_equal(entries[0].term, term_of(TERM_STREAM, bytes_of_text("order-42"))));
-    cr_assert_eq(entries[0].number, 7);
-    cr_assert_eq(entries[0].position, 300);
+    uint32_t count = 0;
+    cr_assert_eq(terms_of_record(&record, entries, &count).failure, FAILURE_NONE);
+    cr_assert_eq(count, 2);
+    expect_entry(&entries[1], TERM_TYPE, "T", 300);
+}
+
+Test(terms, bytes_that_are_no_event_are_damage) {
+    const struct record record = {
+        .position = 300, .stream = bytes_of_text("order-42"), .revision = 7, .event = bytes_of_text("\x12\x09T")};
+    struct index_entry entries[TERMS_COUNT_MAX];
+    uint32_t count = 77;
+    cr_assert_eq(terms_of_record(&record, entries, &count).failure, FAILURE_CORRUPT);
+    cr_assert_eq(count, 77, "untouched on failure");
 }
 
 Test(terms, an_empty_store_adds_nothing) {

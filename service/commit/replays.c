@@ -1,0 +1,161 @@
+#include "service/commit/replays.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "service/commit/pending.h"
+#include "service/record/record.h"
+#include "service/store/index.h"
+#include "service/store/store.h"
+
+/* Hits of a term that are looked at; more than one only when two ids share a term, and no two are known to. */
+#define HITS_COUNT_MAX 16
+
+struct replays {
+    struct index *index;
+    struct store_reader *reader;
+    struct pending pending;
+};
+
+result replays_new(struct store *store, struct index *index, struct replays **ret_replays) {
+    struct replays *replays = calloc(1, sizeof *replays);
+    if (replays == NULL) return failure_result(FAILURE_MEMORY);
+    replays->index = index;
+    const result outcome = store_reader_open(store, &replays->reader);
+    if (failed(outcome)) {
+        replays_free(replays);
+        return outcome;
+    }
+    *ret_replays = replays;
+    return RESULT_OK;
+}
+
+struct replays *replays_free(struct replays *replays) {
+    if (replays == NULL) return NULL;
+    store_reader_close(replays->reader);
+    free(replays);
+    return NULL;
+}
+
+/* The record at a known position: of this group, or from the log. */
+static result record_get(struct replays *replays, const struct chunk *chunk, uint64_t position,
+                         struct record *ret_record) {
+    if (chunk_records_count(chunk) > 0 && position >= chunk_position_first(chunk)) {
+        return record_read(chunk_record(chunk, (uint32_t)(position - chunk_position_first(chunk))), ret_record);
+    }
+    struct bytes encoded;
+    const result found = store_reader_get(replays->reader, position, &encoded);
+    /* The index only holds what is committed: a hit without its record is damage. */
+    if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
+    TRY(found);
+    return record_read(encoded, ret_record);
+}
+
+static result id_is_of(struct replays *replays, const struct chunk *chunk, uint64_t position, struct bytes id,
+                       bool *ret_is) {
+    struct record record;
+    struct event_fields fields;
+    TRY(record_get(replays, chunk, position, &record));
+    TRY(record_event_fields(record.event, &fields));
+    *ret_is = bytes_equal(fields.id, id);
+    return RESULT_OK;
+}
+
+/* The position of the event with this id, 0 when it is new. */
+static result position_find(struct replays *replays, const struct append_event *event, const struct chunk *chunk,
+                            uint64_t *ret_position) {
+    *ret_position = 0;
+    if (event->id_is_new || pending_get(&replays->pending, event->id_term, event->id, ret_position)) return RESULT_OK;
+    struct index_entry hits[HITS_COUNT_MAX];
+    uint32_t count;
+    TRY(index_range(replays->index, event->id_term, UINT64_MAX, INDEX_BACKWARD, HITS_COUNT_MAX, hits, &count));
+    for (uint32_t index = 0; index < count && *ret_position == 0; index++) {
+        bool is_it;
+        TRY(id_is_of(replays, chunk, hits[index].position, event->id, &is_it));
+        if (is_it) *ret_position = hits[index].position;
+    }
+    return RESULT_OK;
+}
+
+/* Notes every event whose id is known as a conflict, until it turns out to be a replay. */
+static result known_find(struct replays *replays, struct append_request *request, const struct chunk *chunk) {
+    request->conflicts_count = 0;
+    for (uint32_t write = 0; write < request->writes_count; write++) {
+        for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
+            uint64_t position;
+            TRY(position_find(replays, &request->writes[write].events[event], chunk, &position));
+            if (position == 0) continue;
+            request->conflicts[request->conflicts_count++] =
+                (struct append_conflict){.kind = CONFLICT_ID, .index = write, .event = event, .actual = position};
+        }
+    }
+    return RESULT_OK;
+}
+
+/* Whether the known events of one write, from `known` on, are this write, after what `last_position` says. */
+static result write_matches(struct replays *replays, const struct append_write *write,
+                            const struct append_conflict *known, const struct chunk *chunk, uint64_t *last_position,
+                            struct append_result *ret_result, bool *ret_matches) {
+    *ret_matches = false;
+    for (uint32_t index = 0; index < write->events_count; index++) {
+        struct record record;
+        TRY(record_get(replays, chunk, known[index].actual, &record));
+        const bool follows = index == 0 ? record.position > *last_position : record.position == *last_position + 1;
+        if (!follows || !bytes_equal(record.stream, write->stream) ||
+            !bytes_equal(record.event, write->events[index].encoded)) {
+            return RESULT_OK;
+        }
+        if (index == 0) {
+            ret_result->first_revision = record.revision;
+            ret_result->first_position = record.position;
+        }
+        ret_result->last_revision = record.revision;
+        ret_result->last_position = *last_position = record.position;
+    }
+    *ret_matches = true;
+    return RESULT_OK;
+}
+
+/* All ids are known, so the conflicts are the events of the request, one for one. */
+static result request_matches(struct replays *replays, struct append_request *request, const struct chunk *chunk,
+                              bool *ret_matches) {
+    const struct append_conflict *known = request->conflicts;
+    uint64_t last_position = 0;
+    *ret_matches = true;
+    for (uint32_t index = 0; index < request->writes_count && *ret_matches; index++) {
+        TRY(write_matches(replays, &request->writes[index], known, chunk, &last_position, &request->results[index],
+                          ret_matches));
+        known += request->writes[index].events_count;
+    }
+    return RESULT_OK;
+}
+
+static result find(struct replays *replays, struct append_request *request, const struct chunk *chunk,
+                   enum replay *ret_replay) {
+    TRY(known_find(replays, request, chunk));
+    *ret_replay = request->conflicts_count == 0 ? REPLAY_NONE : REPLAY_CONFLICT;
+    if (request->conflicts_count < request->events_count) return RESULT_OK;
+    bool matches;
+    TRY(request_matches(replays, request, chunk, &matches));
+    if (!matches) return RESULT_OK;
+    request->conflicts_count = 0;
+    *ret_replay = REPLAY_COMPLETE;
+    return RESULT_OK;
+}
+
+result replays_find(struct replays *replays, struct append_request *request, const struct chunk *chunk,
+                    enum replay *ret_replay) {
+    assert(request->events_count > 0);
+    TRY(store_reader_begin(replays->reader, NULL));
+    const result outcome = find(replays, request, chunk, ret_replay);
+    store_reader_end(replays->reader);
+    return outcome;
+}
+
+void replays_set(struct replays *replays, const struct append_event *event, uint64_t position) {
+    if (!event->id_is_new) pending_set(&replays->pending, event->id_term, event->id, position);
+}
+
+void replays_clear(struct replays *replays) {
+    pending_clear(&replays->pending);
+}

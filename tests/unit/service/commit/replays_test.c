@@ -1,0 +1,191 @@
+/* An append that is made again, through the committer, the log and the index. */
+#include <criterion/criterion.h>
+
+#include "service/commit/committer.h"
+#include "tests/unit/service/commit/appends.h"
+
+#define NOW_NS 1700000000000000000
+
+static struct rooms rooms;
+static struct committer committer;
+
+static void on_committed(void *context, struct chunk *chunk) {
+    (void)context;
+    (void)chunk;
+}
+
+static void on_storage_failed(void *context, enum failure failure) {
+    (void)context;
+    cr_assert_fail("the storage failed: %s", failure_name(failure));
+}
+
+static const struct commit_listener listener = {.committed = on_committed, .storage_failed = on_storage_failed};
+
+static void begin(void) {
+    cr_assert_eq(committer_init(&committer, rooms.store, rooms.index, &listener).failure, FAILURE_NONE);
+}
+
+static void setup(void) {
+    rooms = rooms_open();
+    begin();
+}
+
+static void teardown(void) {
+    committer_deinit(&committer);
+    rooms_close(&rooms);
+}
+
+TestSuite(replays, .init = setup, .fini = teardown);
+
+/* Commits requests as one group. */
+static void commit(struct append *const *appends, uint32_t count) {
+    struct log_group group = {.requests = {.requests_count = count}, .now_ns = NOW_NS};
+    struct append_request *next = NULL;
+    for (uint32_t index = count; index > 0; index--) {
+        struct append_request *request = append_request_of(appends[index - 1]);
+        request->next = next;
+        group.requests.events_count += request->events_count;
+        group.requests.size_bytes += request->size_bytes;
+        next = request;
+    }
+    group.requests.first = next;
+    uint32_t events_count;
+    cr_assert_eq(committer_commit(&committer, &group, &events_count).failure, FAILURE_NONE);
+}
+
+static const struct append_request *commit_one(struct append *append) {
+    commit(&append, 1);
+    return append_request_of(append);
+}
+
+static void expect_replayed(const struct append_request *request, const struct append_result *original) {
+    cr_assert_eq(request->outcome, APPEND_COMMITTED);
+    cr_assert(request->replayed);
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        cr_assert_eq(request->results[index].first_revision, original[index].first_revision);
+        cr_assert_eq(request->results[index].last_revision, original[index].last_revision);
+        cr_assert_eq(request->results[index].first_position, original[index].first_position);
+        cr_assert_eq(request->results[index].last_position, original[index].last_position);
+    }
+}
+
+/* A request of three writes to two streams, which expects the first one to be new. */
+static struct append *order_new(void) {
+    struct append *append = append_new();
+    append_write_add(append, "order", 2, EXPECT_REVISION, 0);
+    append_write_add(append, "stock", 1, EXPECT_ANY, 0);
+    append_write_add(append, "order", 2, EXPECT_ANY, 0);
+    return append;
+}
+
+Test(replays, a_request_made_again_has_its_original_result_whatever_it_expects) {
+    struct append *append = order_new();
+    cr_assert_not(commit_one(append)->replayed);
+    struct append_result original[3];
+    memcpy(original, append_request_of(append)->results, sizeof original);
+    struct append *other = append_of("order");
+    (void)commit_one(other);
+    for (uint32_t times = 0; times < 2; times++) {
+        memset(append_request_of(append)->results, 0, sizeof original);
+        expect_replayed(commit_one(append), original);
+    }
+    cr_assert_eq(store_position_last(rooms.store), 6, "nothing was written");
+    append_free(other);
+    append_free(append);
+}
+
+Test(replays, a_restart_forgets_nothing) {
+    struct append *append = order_new();
+    (void)commit_one(append);
+    struct append_result original[3];
+    memcpy(original, append_request_of(append)->results, sizeof original);
+    committer_deinit(&committer);
+    rooms_reopen(&rooms);
+    begin();
+    expect_replayed(commit_one(append), original);
+    append_free(append);
+}
+
+/* The first attempt is still on its way when the second arrives. */
+Test(replays, a_group_may_hold_both_attempts) {
+    struct append *first = order_new();
+    struct append *again = append_copy(first);
+    struct append *appends[] = {append_of("other"), first, again};
+    commit(appends, 3);
+    cr_assert_not(append_request_of(first)->replayed);
+    expect_replayed(append_request_of(again), append_request_of(first)->results);
+    cr_assert_eq(store_position_last(rooms.store), 6);
+    for (uint32_t index = 0; index < 3; index++) append_free(appends[index]);
+}
+
+static void expect_conflict(const struct append_request *request, uint32_t index, uint32_t write, uint32_t event,
+                            uint64_t position) {
+    cr_assert_eq(request->outcome, APPEND_ID_CONFLICT);
+    cr_assert_lt(index, request->conflicts_count);
+    cr_assert_eq(request->conflicts[index].kind, CONFLICT_ID);
+    cr_assert_eq(request->conflicts[index].index, write);
+    cr_assert_eq(request->conflicts[index].event, event);
+    cr_assert_eq(request->conflicts[index].actual, position);
+}
+
+Test(replays, some_known_and_some_new_is_refused) {
+    struct append *append = order_new();
+    (void)commit_one(append);
+    struct append *longer = append_copy(append);
+    append_write_add(longer, "stock", 1, EXPECT_ANY, 0);
+    const struct append_request *request = commit_one(longer);
+    cr_assert_eq(request->conflicts_count, 5);
+    expect_conflict(request, 2, 1, 0, 3);
+    expect_conflict(request, 4, 2, 1, 5);
+    cr_assert_eq(store_position_last(rooms.store), 5);
+    append_free(longer);
+    append_free(append);
+}
+
+Test(replays, a_known_id_in_another_stream_is_refused) {
+    struct append *append = append_of("order");
+    (void)commit_one(append);
+    struct append *moved = append_copy(append);
+    append_stream_set(moved, 0, "cart");
+    expect_conflict(commit_one(moved), 0, 0, 0, 1);
+    append_free(moved);
+    append_free(append);
+}
+
+Test(replays, a_known_id_with_other_content_is_refused) {
+    struct append *append = append_of("order");
+    (void)commit_one(append);
+    struct append *changed = append_copy(append);
+    append_event_change(changed, 0, 0);
+    expect_conflict(commit_one(changed), 0, 0, 0, 1);
+    append_free(changed);
+    append_free(append);
+}
+
+/* Both appends are known, but not as one write: there is no result without gaps. */
+Test(replays, known_ids_that_were_not_together_are_refused) {
+    struct append *first = append_of("order");
+    struct append *between = append_of("stock");
+    struct append *second = append_of("order");
+    struct append *appends[] = {first, between, second};
+    commit(appends, 3);
+    struct append *both = append_new();
+    append_write_join(both, first, second);
+    const struct append_request *request = commit_one(both);
+    cr_assert_eq(request->conflicts_count, 2);
+    expect_conflict(request, 1, 0, 1, 3);
+    append_free(both);
+    for (uint32_t index = 0; index < 3; index++) append_free(appends[index]);
+}
+
+Test(replays, an_event_whose_id_the_daemon_made_is_always_new) {
+    struct append *append = append_of("order");
+    struct append *same = append_copy(append);
+    append_ids_are_new(append);
+    append_ids_are_new(same);
+    (void)commit_one(append);
+    cr_assert_not(commit_one(same)->replayed);
+    cr_assert_eq(store_position_last(rooms.store), 2);
+    append_free(same);
+    append_free(append);
+}
