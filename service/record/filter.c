@@ -94,6 +94,24 @@ struct filter *filter_free(struct filter *filter) {
     return NULL;
 }
 
+uint32_t filter_clauses_count(const struct filter *filter) {
+    return filter->clauses_count;
+}
+
+static struct filter_names names_of(const struct filter *filter, struct range range) {
+    return (struct filter_names){.names = filter->names + range.first, .count = range.count};
+}
+
+struct filter_clause filter_clause_at(const struct filter *filter, uint32_t index) {
+    assert(index < filter->clauses_count);
+    const struct range *fields = filter->clauses[index].fields;
+    return (struct filter_clause){.types = names_of(filter, fields[FIELD_TYPES]),
+                                  .tags = names_of(filter, fields[FIELD_TAGS]),
+                                  .streams = names_of(filter, fields[FIELD_STREAMS]),
+                                  .stream_prefixes = names_of(filter, fields[FIELD_STREAM_PREFIXES]),
+                                  .type_prefixes = names_of(filter, fields[FIELD_TYPE_PREFIXES])};
+}
+
 /* Whether the field is not set or one of its names equals (begins) the text. */
 static bool any_equals(const struct filter *filter, struct range range, struct bytes text) {
     if (range.count == 0) return true;

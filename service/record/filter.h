@@ -33,6 +33,10 @@ struct filter_clause {
 MUST_USE result filter_new(const struct filter_clause *clauses, uint32_t count, struct filter **ret_filter);
 struct filter *filter_free(struct filter *filter);
 
+/* What it is made of; the names are valid as long as the filter is. */
+uint32_t filter_clauses_count(const struct filter *filter);
+struct filter_clause filter_clause_at(const struct filter *filter, uint32_t index);
+
 /* Whether an encoded record (without checksum) matches. FAILURE_CORRUPT when it is no record. */
 MUST_USE result filter_match(const struct filter *filter, struct bytes record, bool *ret_matches);
 
