@@ -45,7 +45,7 @@ image: build ## the container image, with buildah
 	@deploy/image/build.sh
 
 fix: setup-test ## formats the sources
-	@git ls-files '*.c' '*.h' | grep -v '^tests/golden/out/' | xargs clang-format -i
+	@git ls-files -co --exclude-standard '*.c' '*.h' | grep -v '^tests/golden/out/' | xargs clang-format -i
 
 clean: ## removes what was built
 	@$(BAZEL) clean

@@ -3,10 +3,12 @@
 
 #include "service/api/api.h"
 #include "service/api/append.h"
+#include "service/api/filters.h"
 #include "service/api/validate.h"
 #include "service/base/limits.h"
 #include "service/base/uuid.h"
 #include "service/commit/sequencer.h"
+#include "service/feed/feed.h"
 
 static struct bytes bytes_of_view(upb_StringView view) {
     return bytes_of(view.data, view.size);
@@ -94,7 +96,8 @@ static enum failure checks_fill(const daybook_v1_AppendRequest *message, struct 
     size_t count;
     const daybook_v1_StreamCheck *const *messages = daybook_v1_AppendRequest_checks(message, &count);
     struct append_check *checks = upb_Arena_Malloc(arena, count * sizeof *checks);
-    struct append_conflict *conflicts = upb_Arena_Malloc(arena, (count + request->events_count) * sizeof *conflicts);
+    struct append_conflict *conflicts =
+        upb_Arena_Malloc(arena, (count + request->events_count + 1) * sizeof *conflicts);
     if (checks == NULL || conflicts == NULL) return FAILURE_MEMORY;
     for (size_t index = 0; index < count; index++) {
         const struct bytes stream = bytes_of_view(daybook_v1_StreamCheck_stream(messages[index]));
@@ -108,6 +111,18 @@ static enum failure checks_fill(const daybook_v1_AppendRequest *message, struct 
     request->checks = checks;
     request->checks_count = (uint32_t)count;
     request->conflicts = conflicts;
+    return FAILURE_NONE;
+}
+
+static enum failure condition_fill(const daybook_v1_AppendRequest *message, struct append_call *append,
+                                   upb_Arena *arena) {
+    const daybook_v1_Condition *condition = daybook_v1_AppendRequest_condition(message);
+    if (condition == NULL) return FAILURE_NONE;
+    const result compiled = filter_compile(daybook_v1_Condition_none_match(condition), arena, &append->filter);
+    if (failed(compiled)) return compiled.failure;
+    append->condition =
+        (struct append_condition){.filter = append->filter, .after = daybook_v1_Condition_after(condition)};
+    append->request.condition = &append->condition;
     return FAILURE_NONE;
 }
 
@@ -138,13 +153,11 @@ static void queue_fail(daybook_server_call *call, enum failure failure) {
     error_fail(call, &error);
 }
 
-/* Condition and checkpoint must not be ignored in silence: what an append asks for is done, or it is refused. */
+/* A checkpoint must not be ignored in silence: what an append asks for is done, or it is refused. */
 static bool refuse_unimplemented(daybook_server_call *call, const daybook_v1_AppendRequest *message) {
-    const bool condition = daybook_v1_AppendRequest_has_condition(message);
-    if (!condition && !daybook_v1_AppendRequest_has_checkpoint(message)) return false;
+    if (!daybook_v1_AppendRequest_has_checkpoint(message)) return false;
     struct error error;
-    error_set(&error, REASON_UNIMPLEMENTED, "%s is not served by this version; nothing was written",
-              condition ? "condition" : "checkpoint");
+    error_set(&error, REASON_UNIMPLEMENTED, "checkpoint is not served by this version; nothing was written");
     error_fail(call, &error);
     return true;
 }
@@ -153,7 +166,9 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
     const struct api *api = context;
     struct validation validation;
     validation_init(&validation);
-    validate_append(&validation, message);
+    /* Only a condition is about the head. */
+    const bool has_condition = daybook_v1_AppendRequest_has_condition(message);
+    validate_append(&validation, message, has_condition ? feed_head(api->feed) : 0);
     if (validation.failed) {
         error_fail(call, &validation.error);
         return;
@@ -179,6 +194,13 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
         error_fail(call, &validation.error);
         return;
     }
+    failure = condition_fill(message, append, arena);
+    if (failure != FAILURE_NONE) {
+        error_fail_failure(call, failure);
+        return;
+    }
     const result queued = sequencer_submit(api->sequencer, &append->request);
-    if (failed(queued)) queue_fail(call, queued.failure);
+    if (!failed(queued)) return;
+    append->filter = filter_free(append->filter);
+    queue_fail(call, queued.failure);
 }

@@ -1,4 +1,5 @@
-/* The writes and checks of an append. */
+/* The writes, checks and condition of an append. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "service/api/validate.h"
@@ -132,7 +133,39 @@ static void validate_ids(struct validation *validation, const daybook_v1_Write *
     }
 }
 
-void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request) {
+/* The sequencer must not scan: the index has to lead to whatever may match. */
+static void validate_none_match(struct validation *validation, const struct field *condition,
+                                const daybook_v1_Filter *filter) {
+    const struct field field = field_of(condition, "none_match");
+    validate_filter(validation, &field, filter);
+    size_t count;
+    const daybook_v1_Clause *const *clauses = daybook_v1_Filter_any_of(filter, &count);
+    for (size_t index = 0; index < count && !validation->failed; index++) {
+        size_t types_count;
+        size_t tags_count;
+        size_t streams_count;
+        (void)daybook_v1_Clause_types(clauses[index], &types_count);
+        (void)daybook_v1_Clause_tags(clauses[index], &tags_count);
+        (void)daybook_v1_Clause_streams(clauses[index], &streams_count);
+        if (types_count + tags_count + streams_count > 0) continue;
+        const struct field place = field_at(&field, "any_of", index);
+        violation_add(validation, REASON_INVALID_FIELD, &place,
+                      "has prefixes alone; a condition needs a type, a tag or a stream in every clause");
+    }
+}
+
+static void validate_condition(struct validation *validation, const daybook_v1_Condition *condition, uint64_t head) {
+    const struct field field = field_of(NULL, "condition");
+    const daybook_v1_Filter *filter = daybook_v1_Condition_none_match(condition);
+    if (filter != NULL) validate_none_match(validation, &field, filter);
+    const uint64_t after = daybook_v1_Condition_after(condition);
+    if (after <= head) return;
+    const struct field place = field_of(&field, "after");
+    violation_add(validation, REASON_INVALID_FIELD, &place,
+                  "is %" PRIu64 ", beyond the head; positions up to %" PRIu64 " are allowed", after, head);
+}
+
+void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request, uint64_t head) {
     const struct field field = field_of(NULL, "writes");
     size_t count;
     const daybook_v1_Write *const *writes = daybook_v1_AppendRequest_writes(request, &count);
@@ -152,4 +185,6 @@ void validate_append(struct validation *validation, const daybook_v1_AppendReque
         validate_ids(validation, writes, count);
     }
     validate_checks(validation, request);
+    const daybook_v1_Condition *condition = daybook_v1_AppendRequest_condition(request);
+    if (condition != NULL) validate_condition(validation, condition, head);
 }

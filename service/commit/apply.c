@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "service/commit/conditions.h"
 #include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/store/store.h"
@@ -22,9 +23,13 @@ static result last_recorded(struct store *store, uint64_t position, int64_t *ret
     return outcome;
 }
 
-result apply_init(struct apply *apply, struct store *store, struct revisions *revisions, struct replays *replays) {
-    *apply = (struct apply){
-        .store = store, .revisions = revisions, .replays = replays, .position_last = store_position_last(store)};
+result apply_init(struct apply *apply, struct store *store, struct revisions *revisions, struct replays *replays,
+                  struct conditions *conditions) {
+    *apply = (struct apply){.store = store,
+                            .revisions = revisions,
+                            .replays = replays,
+                            .conditions = conditions,
+                            .position_last = store_position_last(store)};
     if (apply->position_last == 0) return RESULT_OK;
     TRY(last_recorded(store, apply->position_last, &apply->recorded_last_ns));
     apply->recorded_committed_ns = apply->recorded_last_ns;
@@ -102,6 +107,16 @@ static result write_apply(struct apply *apply, const struct append_write *write,
     return RESULT_OK;
 }
 
+static result condition_check(struct apply *apply, struct append_request *request, const struct chunk *chunk) {
+    if (request->condition == NULL) return RESULT_OK;
+    uint64_t position;
+    TRY(conditions_violation(apply->conditions, request->condition, chunk, &position));
+    if (position == 0) return RESULT_OK;
+    request->conflicts[request->conflicts_count++] =
+        (struct append_conflict){.kind = CONFLICT_CONDITION, .actual = position};
+    return RESULT_OK;
+}
+
 /* Looks up every stream that is written, so that damage is found before the request has left a trace. */
 static result streams_probe(struct apply *apply, const struct append_request *request) {
     for (uint32_t index = 0; index < request->writes_count; index++) {
@@ -121,8 +136,11 @@ static result request_decide(struct apply *apply, struct append_request *request
         return RESULT_OK;
     }
     TRY(conflicts_find(apply, request));
+    TRY(condition_check(apply, request, chunk));
     TRY(streams_probe(apply, request));
-    request->outcome = request->conflicts_count > 0 ? APPEND_REVISION_CONFLICT : APPEND_PENDING;
+    request->outcome = request->conflicts_count == 0                      ? APPEND_PENDING
+                       : request->conflicts[0].kind == CONFLICT_CONDITION ? APPEND_CONDITION_FAILED
+                                                                          : APPEND_REVISION_CONFLICT;
     return RESULT_OK;
 }
 
@@ -153,6 +171,7 @@ void apply_commit(struct apply *apply, const struct chunk *chunk) {
     assert(chunk_records_count(chunk) == 0 || chunk_position_last(chunk) == apply->position_last);
     apply->recorded_committed_ns = apply->recorded_last_ns;
     replays_clear(apply->replays);
+    conditions_clear(apply->conditions);
     revisions_commit(apply->revisions);
 }
 
@@ -160,5 +179,6 @@ void apply_abort(struct apply *apply) {
     apply->position_last = store_position_last(apply->store);
     apply->recorded_last_ns = apply->recorded_committed_ns;
     replays_clear(apply->replays);
+    conditions_clear(apply->conditions);
     revisions_abort(apply->revisions);
 }

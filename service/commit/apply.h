@@ -10,6 +10,7 @@
 #include "service/commit/request.h"
 #include "service/record/chunk.h"
 
+struct conditions;
 struct replays;
 struct revisions;
 struct store;
@@ -18,6 +19,7 @@ struct apply {
     struct store *store;
     struct revisions *revisions;
     struct replays *replays;
+    struct conditions *conditions;
     uint64_t position_last;
     int64_t recorded_last_ns;
     int64_t recorded_committed_ns; /* what recorded_last_ns falls back to */
@@ -25,12 +27,12 @@ struct apply {
 
 /* Begins after what the store holds. FAILURE_CORRUPT when its last record is damaged, and the failures of reading. */
 MUST_USE result apply_init(struct apply *apply, struct store *store, struct revisions *revisions,
-                           struct replays *replays);
+                           struct replays *replays, struct conditions *conditions);
 
 /* Decides each request of the list, in order, and sets its outcome: APPEND_COMMITTED (once the caller has committed; a
- * replay was before), APPEND_REVISION_CONFLICT, APPEND_ID_CONFLICT or APPEND_STORAGE_CORRUPT. Accepted events are encoded at
- * the end of `chunk` and stored. All events of one append share their recorded_at, which is later than that of the append
- * before: so the stored bytes themselves tell where an append ends.
+ * replay was before), a conflict, or APPEND_STORAGE_CORRUPT. Accepted events are encoded at the end of `chunk` and stored.
+ * All events of one append share their recorded_at, which is later than that of the append before: so the stored bytes
+ * themselves tell where an append ends.
  * A failure concerns the whole group: the caller aborts the transaction and calls apply_abort. */
 MUST_USE result apply_group(struct apply *apply, struct append_request *requests, int64_t now_ns, struct chunk *chunk);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "service/base/limits.h"
+#include "service/commit/conditions.h"
 #include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/store/index.h"
@@ -14,12 +15,16 @@ result committer_init(struct committer *committer, struct store *store, struct i
     *committer = (struct committer){.store = store, .index = index, .listener = listener};
     result outcome = revisions_new(store, index, &committer->revisions);
     if (!failed(outcome)) outcome = replays_new(store, index, &committer->replays);
-    if (!failed(outcome)) outcome = apply_init(&committer->apply, store, committer->revisions, committer->replays);
+    if (!failed(outcome)) outcome = conditions_new(store, index, &committer->conditions);
+    if (!failed(outcome)) {
+        outcome = apply_init(&committer->apply, store, committer->revisions, committer->replays, committer->conditions);
+    }
     if (failed(outcome)) committer_deinit(committer);
     return outcome;
 }
 
 void committer_deinit(struct committer *committer) {
+    committer->conditions = conditions_free(committer->conditions);
     committer->replays = replays_free(committer->replays);
     committer->revisions = revisions_free(committer->revisions);
 }
@@ -39,8 +44,8 @@ static enum append_outcome outcome_of(enum failure failure) {
 
 /* Decided by what was on disk already, if nothing of the group came before it. */
 static bool stands(const struct append_request *request) {
-    return request->outcome == APPEND_REVISION_CONFLICT || request->outcome == APPEND_ID_CONFLICT ||
-           (request->outcome == APPEND_COMMITTED && request->replayed);
+    return request->outcome == APPEND_REVISION_CONFLICT || request->outcome == APPEND_CONDITION_FAILED ||
+           request->outcome == APPEND_ID_CONFLICT || (request->outcome == APPEND_COMMITTED && request->replayed);
 }
 
 /* What comes after the first accepted request may have been decided by it, and shares its fate. */

@@ -10,6 +10,7 @@
 #include "service/commit/log.h"
 
 struct index;
+struct conditions;
 struct replays;
 struct revisions;
 struct store;
@@ -20,6 +21,7 @@ struct committer {
     const struct commit_listener *listener;
     struct revisions *revisions;
     struct replays *replays;
+    struct conditions *conditions;
     struct apply apply;
 };
 

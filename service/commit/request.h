@@ -12,6 +12,8 @@
 #include "service/base/bytes.h"
 #include "service/base/checksum.h"
 
+struct filter;
+
 /* What must be true of a stream. */
 enum expectation {
     EXPECT_ANY,
@@ -42,6 +44,12 @@ struct append_check {
     uint64_t expected_revision;
 };
 
+/* Events that must not be there. */
+struct append_condition {
+    const struct filter *filter; /* with a type, a tag or a stream in every clause; NULL: any event */
+    uint64_t after;              /* events up to and including this position are ignored */
+};
+
 /* Where the events of one write went. */
 struct append_result {
     uint64_t first_revision;
@@ -52,9 +60,10 @@ struct append_result {
 
 /* What stood in the way of a request. */
 enum conflict_kind {
-    CONFLICT_WRITE, /* the stream of writes[index] is at revision `actual` */
-    CONFLICT_CHECK, /* the stream of checks[index] is at revision `actual` */
-    CONFLICT_ID,    /* the id of writes[index].events[event] is known: it is at position `actual` */
+    CONFLICT_WRITE,     /* the stream of writes[index] is at revision `actual` */
+    CONFLICT_CHECK,     /* the stream of checks[index] is at revision `actual` */
+    CONFLICT_CONDITION, /* the event at position `actual` violates the condition */
+    CONFLICT_ID,        /* the id of writes[index].events[event] is known: it is at position `actual` */
 };
 struct append_conflict {
     enum conflict_kind kind;
@@ -66,7 +75,8 @@ struct append_conflict {
 enum append_outcome {
     APPEND_PENDING,
     APPEND_COMMITTED,
-    APPEND_REVISION_CONFLICT, /* `conflicts` says which */
+    APPEND_REVISION_CONFLICT, /* `conflicts` says which; the condition may be among them */
+    APPEND_CONDITION_FAILED,  /* the condition alone; `conflicts` says by which event */
     APPEND_ID_CONFLICT,       /* some ids are known, and it is not a replay; `conflicts` says which */
     APPEND_STORAGE_FULL,      /* nothing was written */
     APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
@@ -81,10 +91,11 @@ struct append_request {
     uint32_t writes_count;
     const struct append_check *checks;
     uint32_t checks_count;
+    const struct append_condition *condition;     /* NULL: none */
     uint32_t events_count;                        /* of all writes */
     uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
     struct append_result *results;                /* writes_count of them, filled when committed */
-    struct append_conflict *conflicts;            /* events_count + checks_count of them */
+    struct append_conflict *conflicts;            /* events_count + checks_count + 1 of them */
     void (*done)(struct append_request *request); /* once, on the sequencer's thread; must not block */
     void *context;
 

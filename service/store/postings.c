@@ -92,9 +92,8 @@ result postings_new(struct index *index, const struct filter *filter, enum index
         lists_count += clause.types.count + clause.streams.count + clause.tags.count;
     }
     /* One allocation: the lists with their strictest alignment first. */
-    struct postings *postings =
-        calloc(1, sizeof *postings + lists_count * sizeof(struct list) + clauses_count * sizeof(struct clause) +
-                      sets_count * sizeof(struct set));
+    struct postings *postings = calloc(1, sizeof *postings + lists_count * sizeof(struct list) +
+                                              clauses_count * sizeof(struct clause) + sets_count * sizeof(struct set));
     if (postings == NULL) return failure_result(FAILURE_MEMORY);
     postings->index = index;
     postings->direction = direction;
@@ -126,7 +125,8 @@ static uint64_t nearer(const struct postings *postings, uint64_t one, uint64_t o
 /* Fetches entries from a number on. */
 static result list_fetch(struct postings *postings, struct list *list, uint64_t number) {
     list->first = 0;
-    TRY(index_range(postings->index, list->term, number, postings->direction, HITS_COUNT_MAX, list->hits, &list->count));
+    TRY(index_range(postings->index, list->term, number, postings->direction, HITS_COUNT_MAX, list->hits,
+                    &list->count));
     list->is_ended = list->count < HITS_COUNT_MAX;
     if (list->is_ended) return RESULT_OK;
     const uint64_t last = list->hits[list->count - 1].number;

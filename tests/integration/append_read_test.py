@@ -151,9 +151,9 @@ class AppendReadTest(harness.DaemonTest):
                      lambda: self.store.GetCheckpoint(event_store_pb2.GetCheckpointRequest(consumer="c"))):
             self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, None, call)
         write = event_store_pb2.Write(stream="s", events=[event_pb2.Event(type="T")])
-        condition = event_store_pb2.Condition(none_match=event_pb2.Filter())
+        checkpoint = event_store_pb2.Checkpoint(consumer="c", position=1)
         self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", lambda: self.store.Append(
-            event_store_pb2.AppendRequest(writes=[write], condition=condition)))
+            event_store_pb2.AppendRequest(writes=[write], checkpoint=checkpoint)))
         self.assertEqual(0, self.head())
 
 

@@ -168,6 +168,41 @@ Test(append_answer, more_known_ids_than_the_trailers_hold_are_counted) {
     answer_free(&answer);
 }
 
+Test(append_answer, a_condition_that_failed_names_the_event) {
+    const struct append_condition condition = {.after = 40};
+    decided.condition = &condition;
+    conflicts[0] = (struct append_conflict){.kind = CONFLICT_CONDITION, .actual = 41};
+    decided.conflicts_count = 1;
+    struct answer answer = answer_with(APPEND_CONDITION_FAILED);
+    answer_expect(&answer, DAYBOOK_ABORTED, "CONDITION_FAILED");
+    cr_assert_not_null(strstr(answer.status.message, "position 41 matches the condition, which stands on position 40"),
+                       "%s", answer.status.message);
+    cr_assert_eq(conflicts_count_of(&answer), 0);
+    const daybook_v1_ConditionConflict *conflict = daybook_v1_AppendConflicts_condition(answer.conflicts);
+    cr_assert_not_null(conflict);
+    cr_assert_eq(daybook_v1_ConditionConflict_position(conflict), 41);
+    answer_free(&answer);
+}
+
+/* However many streams there are, the condition is told. */
+Test(append_answer, a_condition_that_failed_beside_streams_is_told_too) {
+    const struct append_condition condition = {.after = 0};
+    decided.condition = &condition;
+    for (uint32_t index = 0; index < STREAMS_COUNT; index++) {
+        checks[index] = (struct append_check){.stream = bytes_from("s"), .expectation = EXPECT_EXISTS};
+        conflicts[index] = (struct append_conflict){.kind = CONFLICT_CHECK, .index = index};
+    }
+    conflicts[STREAMS_COUNT] = (struct append_conflict){.kind = CONFLICT_CONDITION, .actual = 3};
+    decided.checks_count = STREAMS_COUNT;
+    decided.conflicts_count = STREAMS_COUNT + 1;
+    struct answer answer = answer_with(APPEND_REVISION_CONFLICT);
+    answer_expect(&answer, DAYBOOK_ABORTED, "REVISION_CONFLICT");
+    cr_assert(answer_text_is(answer_metadata(&answer, "count"), "1024"));
+    cr_assert_not_null(strstr(answer.status.message, "and the condition does not hold"), "%s", answer.status.message);
+    cr_assert_not_null(daybook_v1_AppendConflicts_condition(answer.conflicts));
+    answer_free(&answer);
+}
+
 Test(append_answer, every_other_outcome_has_its_reason) {
     static const struct {
         enum append_outcome outcome;

@@ -215,19 +215,45 @@ Test(append, every_kind_of_expectation_reaches_the_decision) {
 }
 
 Test(append, what_is_not_served_yet_is_refused_and_never_ignored) {
-    daybook_v1_AppendRequest *condition = rooms_request();
-    rooms_event(rooms_write(condition, "s"), "T");
-    cr_assert_not_null(daybook_v1_AppendRequest_mutable_condition(condition, rooms.arena));
     daybook_v1_AppendRequest *checkpoint = rooms_request();
     rooms_event(rooms_write(checkpoint, "s"), "T");
     cr_assert_not_null(daybook_v1_AppendRequest_mutable_checkpoint(checkpoint, rooms.arena));
-    const daybook_v1_AppendRequest *requests[] = {condition, checkpoint};
-    static const char *const names[] = {"condition", "checkpoint"};
-    for (size_t index = 0; index < 2; index++) {
-        struct answer answer = rooms_refused(requests[index]);
-        answer_expect(&answer, DAYBOOK_UNIMPLEMENTED, "UNIMPLEMENTED");
-        cr_assert_not_null(strstr(answer.status.message, names[index]));
-        answer_free(&answer);
-    }
+    struct answer answer = rooms_refused(checkpoint);
+    answer_expect(&answer, DAYBOOK_UNIMPLEMENTED, "UNIMPLEMENTED");
+    cr_assert_not_null(strstr(answer.status.message, "checkpoint"));
+    answer_free(&answer);
+    expect_nothing_written();
+}
+
+/* A request to "order" that must not happen when there is a "customer:7" after a position. */
+static daybook_v1_AppendRequest *request_unless(uint64_t after) {
+    daybook_v1_AppendRequest *request = rooms_request();
+    daybook_v1_Event *event = rooms_event(rooms_write(request, "order"), "OrderPlaced");
+    cr_assert(daybook_v1_Event_add_tags(event, upb_StringView_FromString("customer:7"), rooms.arena));
+    daybook_v1_Condition *condition = daybook_v1_AppendRequest_mutable_condition(request, rooms.arena);
+    daybook_v1_Filter *filter = daybook_v1_Condition_mutable_none_match(condition, rooms.arena);
+    daybook_v1_Clause *clause = daybook_v1_Filter_add_any_of(filter, rooms.arena);
+    cr_assert(daybook_v1_Clause_add_tags(clause, upb_StringView_FromString("customer:7"), rooms.arena));
+    daybook_v1_Condition_set_after(condition, after);
+    return request;
+}
+
+Test(append, a_condition_holds_once) {
+    rooms_append(request_unless(0));
+    struct answer refused = rooms_refused(request_unless(0));
+    answer_expect(&refused, DAYBOOK_ABORTED, "CONDITION_FAILED");
+    const daybook_v1_ConditionConflict *conflict = daybook_v1_AppendConflicts_condition(refused.conflicts);
+    cr_assert_not_null(conflict);
+    cr_assert_eq(daybook_v1_ConditionConflict_position(conflict), 1);
+    answer_free(&refused);
+    rooms_append(request_unless(1));
+    cr_assert_eq(rooms_head(), 2);
+}
+
+Test(append, a_condition_on_a_position_that_there_is_not) {
+    struct answer beyond = rooms_refused(request_unless(3));
+    answer_expect(&beyond, DAYBOOK_INVALID_ARGUMENT, "INVALID_FIELD");
+    cr_assert_not_null(strstr(beyond.status.message, "beyond the head"), "%s", beyond.status.message);
+    answer_free(&beyond);
     expect_nothing_written();
 }

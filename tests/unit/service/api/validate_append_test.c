@@ -206,3 +206,39 @@ Test(validate_append, an_id_is_given_once_in_a_request) {
     expect_append_refused(request_with_ids(id, "01890A5D-AC96-774B-BCCE-B302099A8057"), REASON_INVALID_FIELD,
                           "writes[1].events[0].id", "also that of writes[0].events[0]");
 }
+
+static daybook_v1_Clause *condition_add(daybook_v1_AppendRequest *request, uint64_t after) {
+    daybook_v1_Condition *condition = daybook_v1_AppendRequest_mutable_condition(request, validations_arena);
+    daybook_v1_Condition_set_after(condition, after);
+    daybook_v1_Filter *filter = daybook_v1_Condition_mutable_none_match(condition, validations_arena);
+    return daybook_v1_Filter_add_any_of(filter, validations_arena);
+}
+
+Test(validate_append, a_condition_needs_a_name_in_every_clause) {
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_Clause *clause = condition_add(request, 0);
+    expect_append_refused(request, REASON_INVALID_FIELD, "condition.none_match.any_of[0]", "no field set");
+    daybook_v1_Clause_add_type_prefixes(clause, text("Order"), validations_arena);
+    daybook_v1_Clause_add_stream_prefixes(clause, text("order-"), validations_arena);
+    expect_append_refused(request, REASON_INVALID_FIELD, "condition.none_match.any_of[0]", "prefixes alone");
+    daybook_v1_Clause_add_streams(clause, text("order-1"), validations_arena);
+    expect_append_good(request);
+    daybook_v1_Clause_add_tags(clause, text("tag\n"), validations_arena);
+    expect_append_refused(request, REASON_INVALID_FIELD, "condition.none_match.any_of[0].tags[0]", "control character");
+}
+
+Test(validate_append, a_condition_without_clauses_is_about_every_event) {
+    daybook_v1_AppendRequest *request = request_new();
+    cr_assert_not_null(daybook_v1_AppendRequest_mutable_condition(request, validations_arena));
+    expect_append_good(request);
+}
+
+Test(validate_append, a_condition_stands_on_a_position_that_there_is) {
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_Clause_add_types(condition_add(request, VALIDATIONS_HEAD), text("T"), validations_arena);
+    expect_append_good(request);
+    daybook_v1_Condition_set_after(daybook_v1_AppendRequest_mutable_condition(request, validations_arena),
+                                   VALIDATIONS_HEAD + 1);
+    expect_append_refused(request, REASON_INVALID_FIELD, "condition.after",
+                          "is 101, beyond the head; positions up to 100");
+}

@@ -63,7 +63,7 @@ daybook_v1_Event *event_of(daybook_v1_AppendRequest *request) {
 struct validation validation_of_append(const daybook_v1_AppendRequest *request) {
     struct validation validation;
     validation_init(&validation);
-    validate_append(&validation, request);
+    validate_append(&validation, request, VALIDATIONS_HEAD);
     return validation;
 }
 

@@ -36,6 +36,9 @@ void expect_violation(const struct validation *validation, const char *field, co
 void expect_only(const struct validation *validation, enum reason reason, const char *field, const char *words);
 
 /* Checks an append. */
+/* The head that requests are validated against. */
+#define VALIDATIONS_HEAD 100
+
 void expect_append_good(const daybook_v1_AppendRequest *request);
 void expect_append_refused(const daybook_v1_AppendRequest *request, enum reason reason, const char *field,
                            const char *words);

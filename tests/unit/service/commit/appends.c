@@ -21,7 +21,7 @@ struct append {
     struct append_write writes[WRITES_COUNT_MAX];
     struct append_check checks[CHECKS_COUNT_MAX];
     struct append_result results[WRITES_COUNT_MAX];
-    struct append_conflict conflicts[EVENTS_COUNT_MAX + CHECKS_COUNT_MAX];
+    struct append_conflict conflicts[EVENTS_COUNT_MAX + CHECKS_COUNT_MAX + 1];
     uint64_t id_last; /* ids are numbers, see events_id_of */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -101,39 +101,57 @@ struct append_request *append_request_of(struct append *append) {
     return &append->request;
 }
 
-static struct bytes event_make(const char *stream, uint32_t number, const char *id) {
-    char text[32];
-    const int size = snprintf(text, sizeof text, "%.20s %u", stream, number);
+/* Fills an event: its next id, and what else it is made of. */
+static void event_fill(struct append *append, struct append_event *event, struct event_parts parts) {
+    const struct events_id id = events_id_of(++append->id_last);
+    char *text = malloc(sizeof id.text);
     uint8_t *buffer = malloc(EVENT_BYTES_MAX);
-    cr_assert_not_null(buffer);
-    const struct event_parts parts = {.id = id, .type = "Tested", .data = bytes_of(text, (size_t)size)};
-    return event_encode(&parts, buffer, EVENT_BYTES_MAX);
+    cr_assert(text != NULL && buffer != NULL);
+    memcpy(text, id.text, sizeof id.text);
+    parts.id = text;
+    event->id = bytes_of_text(text);
+    event->id_term = term_of(TERM_EVENT_ID, event->id);
+    event->encoded = event_encode(&parts, buffer, EVENT_BYTES_MAX);
+    append->request.size_bytes += event->encoded.size;
+}
+
+static void write_add(struct append *append, const char *stream, struct append_event *events, uint32_t events_count) {
+    cr_assert_lt(append->request.writes_count, WRITES_COUNT_MAX);
+    append->writes[append->request.writes_count++] =
+        (struct append_write){.stream = bytes_of_text(stream),
+                              .term = term_of(TERM_STREAM, bytes_of_text(stream)),
+                              .events = events,
+                              .events_count = events_count};
+    append->request.events_count += events_count;
+}
+
+void append_event_add(struct append *append, const char *stream, const char *type, const char *const *tags,
+                      uint32_t tags_count) {
+    struct append_event *event = calloc(1, sizeof *event);
+    cr_assert_not_null(event);
+    event_fill(append, event, (struct event_parts){.type = type, .tags = tags, .tags_count = tags_count});
+    write_add(append, stream, event, 1);
+}
+
+void append_condition_set(struct append *append, const struct append_condition *condition) {
+    append->request.condition = condition;
 }
 
 void append_write_add(struct append *append, const char *stream, uint32_t events_count, enum expectation expectation,
                       uint64_t revision) {
     struct append_request *request = &append->request;
-    cr_assert_lt(request->writes_count, WRITES_COUNT_MAX);
     struct append_event *events = calloc(events_count, sizeof *events);
     cr_assert_not_null(events);
     cr_assert_leq(request->events_count + events_count, EVENTS_COUNT_MAX);
     for (uint32_t index = 0; index < events_count; index++) {
-        const struct events_id id = events_id_of(++append->id_last);
-        char *text = malloc(sizeof id.text);
-        cr_assert_not_null(text);
-        memcpy(text, id.text, sizeof id.text);
-        events[index].id = bytes_of_text(text);
-        events[index].id_term = term_of(TERM_EVENT_ID, events[index].id);
-        events[index].encoded = event_make(stream, request->events_count + index, text);
-        request->size_bytes += events[index].encoded.size;
+        char text[32];
+        const int size = snprintf(text, sizeof text, "%.20s %u", stream, request->events_count + index);
+        event_fill(append, &events[index],
+                   (struct event_parts){.type = "Tested", .data = bytes_of(text, (size_t)size)});
     }
-    append->writes[request->writes_count++] = (struct append_write){.stream = bytes_of_text(stream),
-                                                                    .term = term_of(TERM_STREAM, bytes_of_text(stream)),
-                                                                    .expectation = expectation,
-                                                                    .expected_revision = revision,
-                                                                    .events = events,
-                                                                    .events_count = events_count};
-    request->events_count += events_count;
+    write_add(append, stream, events, events_count);
+    append->writes[request->writes_count - 1].expectation = expectation;
+    append->writes[request->writes_count - 1].expected_revision = revision;
 }
 
 void append_check_add(struct append *append, const char *stream, enum expectation expectation, uint64_t revision) {

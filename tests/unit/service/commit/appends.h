@@ -33,6 +33,10 @@ struct append_request *append_request_of(struct append *append);
 /* Adds a write of `events_count` events that can be told from their number. */
 void append_write_add(struct append *append, const char *stream, uint32_t events_count, enum expectation expectation,
                       uint64_t revision);
+/* Adds a write of one event of this type with these tags. */
+void append_event_add(struct append *append, const char *stream, const char *type, const char *const *tags,
+                      uint32_t tags_count);
+void append_condition_set(struct append *append, const struct append_condition *condition);
 void append_check_add(struct append *append, const char *stream, enum expectation expectation, uint64_t revision);
 
 /* The same request once more, with memory of its own: a retry. */

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "service/commit/apply.h"
+#include "service/commit/conditions.h"
 #include "service/commit/replays.h"
 #include "service/commit/revisions.h"
 #include "service/record/record.h"
@@ -14,6 +15,7 @@ struct machine {
     struct rooms rooms;
     struct revisions *revisions;
     struct replays *replays;
+    struct conditions *conditions;
     struct apply apply;
 };
 
@@ -21,11 +23,16 @@ static void machine_open(struct machine *machine) {
     machine->rooms = rooms_open();
     cr_assert_eq(revisions_new(machine->rooms.store, machine->rooms.index, &machine->revisions).failure, FAILURE_NONE);
     cr_assert_eq(replays_new(machine->rooms.store, machine->rooms.index, &machine->replays).failure, FAILURE_NONE);
-    cr_assert_eq(apply_init(&machine->apply, machine->rooms.store, machine->revisions, machine->replays).failure,
+    cr_assert_eq(conditions_new(machine->rooms.store, machine->rooms.index, &machine->conditions).failure,
                  FAILURE_NONE);
+    cr_assert_eq(
+        apply_init(&machine->apply, machine->rooms.store, machine->revisions, machine->replays, machine->conditions)
+            .failure,
+        FAILURE_NONE);
 }
 
 static void machine_close(struct machine *machine) {
+    conditions_free(machine->conditions);
     replays_free(machine->replays);
     revisions_free(machine->revisions);
     rooms_close(&machine->rooms);
@@ -194,7 +201,9 @@ Test(apply, time_goes_on_when_the_clock_goes_back) {
     append_free(after);
 
     struct apply again;
-    cr_assert_eq(apply_init(&again, machine.rooms.store, machine.revisions, machine.replays).failure, FAILURE_NONE);
+    cr_assert_eq(
+        apply_init(&again, machine.rooms.store, machine.revisions, machine.replays, machine.conditions).failure,
+        FAILURE_NONE);
     cr_assert_eq(again.recorded_last_ns, NOW_NS + 1, "and after a restart");
     cr_assert_eq(again.position_last, 2);
 }

@@ -36,7 +36,8 @@ static uint32_t pick(uint32_t count) {
 static void event_make(uint64_t position, uint64_t revisions[STREAMS_COUNT]) {
     const char *names[3];
     uint32_t names_count = 0;
-    for (uint32_t tag = (uint32_t)random_below(&chance, 4); tag > 0; tag--) names[names_count++] = tags[pick(TAGS_COUNT)];
+    for (uint32_t tag = (uint32_t)random_below(&chance, 4); tag > 0; tag--)
+        names[names_count++] = tags[pick(TAGS_COUNT)];
     const struct events_id id = events_id_of(position);
     const struct event_parts parts = {
         .id = id.text, .type = types[pick(TYPES_COUNT)], .tags = names, .tags_count = names_count};

@@ -1,0 +1,158 @@
+/* What stood in the way of an append, in words and as an AppendConflicts. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "service/api/append.h"
+#include "service/api/errors.h"
+#include "service/base/uuid.h"
+
+/* The stream that a conflict is about, whichever list it stands in. */
+static struct append_check conflict_subject(const struct append_request *request,
+                                            const struct append_conflict *conflict) {
+    if (conflict->kind == CONFLICT_CHECK) return request->checks[conflict->index];
+    const struct append_write *write = &request->writes[conflict->index];
+    return (struct append_check){
+        .stream = write->stream, .expectation = write->expectation, .expected_revision = write->expected_revision};
+}
+
+static bool stream_add(daybook_v1_AppendConflicts *conflicts, const struct append_request *request,
+                       const struct append_conflict *source, upb_Arena *arena) {
+    daybook_v1_StreamConflict *conflict = daybook_v1_AppendConflicts_add_streams(conflicts, arena);
+    char *field = upb_Arena_Malloc(arena, ERROR_FIELD_BYTES);
+    if (conflict == NULL || field == NULL) return false;
+    (void)snprintf(field, ERROR_FIELD_BYTES, "%s[%" PRIu32 "]", source->kind == CONFLICT_CHECK ? "checks" : "writes",
+                   source->index);
+    const struct append_check subject = conflict_subject(request, source);
+    daybook_v1_StreamConflict_set_field(conflict, upb_StringView_FromString(field));
+    daybook_v1_StreamConflict_set_stream(
+        conflict, upb_StringView_FromDataAndSize((const char *)subject.stream.data, subject.stream.size));
+    if (subject.expectation == EXPECT_REVISION) {
+        daybook_v1_StreamConflict_set_expected_revision(conflict, subject.expected_revision);
+    }
+    daybook_v1_StreamConflict_set_actual_revision(conflict, source->actual);
+    return true;
+}
+
+static const struct append_event *event_of(const struct append_request *request, const struct append_conflict *source) {
+    return &request->writes[source->index].events[source->event];
+}
+
+static bool event_add(daybook_v1_AppendConflicts *conflicts, const struct append_request *request,
+                      const struct append_conflict *source, upb_Arena *arena) {
+    daybook_v1_EventIdConflict *conflict = daybook_v1_AppendConflicts_add_events(conflicts, arena);
+    char *field = upb_Arena_Malloc(arena, ERROR_FIELD_BYTES);
+    if (conflict == NULL || field == NULL) return false;
+    (void)snprintf(field, ERROR_FIELD_BYTES, "writes[%" PRIu32 "].events[%" PRIu32 "]", source->index, source->event);
+    const struct bytes id = event_of(request, source)->id;
+    daybook_v1_EventIdConflict_set_field(conflict, upb_StringView_FromString(field));
+    daybook_v1_EventIdConflict_set_id(conflict, upb_StringView_FromDataAndSize((const char *)id.data, id.size));
+    daybook_v1_EventIdConflict_set_position(conflict, source->actual);
+    return true;
+}
+
+static bool condition_set(daybook_v1_AppendConflicts *conflicts, const struct append_conflict *source,
+                          upb_Arena *arena) {
+    daybook_v1_ConditionConflict *conflict = daybook_v1_AppendConflicts_mutable_condition(conflicts, arena);
+    if (conflict != NULL) daybook_v1_ConditionConflict_set_position(conflict, source->actual);
+    return conflict != NULL;
+}
+
+static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct append_request *request,
+                         const struct append_conflict *source, upb_Arena *arena) {
+    switch (source->kind) {
+    case CONFLICT_WRITE:
+    case CONFLICT_CHECK:
+        return stream_add(conflicts, request, source, arena);
+    case CONFLICT_CONDITION:
+        return condition_set(conflicts, source, arena);
+    case CONFLICT_ID:
+        return event_add(conflicts, request, source, arena);
+    }
+    assert(!"a conflict is one of the four");
+    return false;
+}
+
+static size_t conflict_bytes(const struct append_request *request, const struct append_conflict *source) {
+    switch (source->kind) {
+    case CONFLICT_WRITE:
+    case CONFLICT_CHECK:
+        return ERROR_CONFLICT_BYTES + conflict_subject(request, source).stream.size;
+    case CONFLICT_CONDITION:
+        return 0; /* it is one, and always told */
+    case CONFLICT_ID:
+        return ERROR_CONFLICT_BYTES + UUID_TEXT_BYTES;
+    }
+    assert(!"a conflict is one of the four");
+    return 0;
+}
+
+/* As many as fit: details that are too large would not be sent at all, the reason among them. NULL without memory: the
+ * error then goes without this detail. */
+static const daybook_v1_AppendConflicts *conflicts_build(const struct append_request *request, upb_Arena *arena) {
+    daybook_v1_AppendConflicts *conflicts = daybook_v1_AppendConflicts_new(arena);
+    size_t bytes = 0;
+    for (uint32_t index = 0; conflicts != NULL && index < request->conflicts_count; index++) {
+        const struct append_conflict *source = &request->conflicts[index];
+        bytes += conflict_bytes(request, source);
+        if (bytes > ERROR_CONFLICTS_BYTES_MAX && source->kind != CONFLICT_CONDITION) continue;
+        if (!conflict_add(conflicts, request, source, arena)) return NULL;
+    }
+    return conflicts;
+}
+
+/* The condition comes after the streams. */
+static uint32_t streams_count(const struct append_request *request) {
+    const bool with_condition = request->conflicts[request->conflicts_count - 1].kind == CONFLICT_CONDITION;
+    return request->conflicts_count - (with_condition ? 1 : 0);
+}
+
+static void revisions_explain(const struct append_request *request, struct error *ret_error) {
+    const struct append_conflict *first = &request->conflicts[0];
+    const uint32_t count = streams_count(request);
+    error_set(ret_error, REASON_REVISION_CONFLICT,
+              "%" PRIu32 " stream%s not at the revision that was expected, %s[%" PRIu32 "] is at %" PRIu64
+              "%s; nothing was written; read again and decide anew",
+              count, count == 1 ? " is" : "s are", first->kind == CONFLICT_CHECK ? "checks" : "writes", first->index,
+              first->actual, count < request->conflicts_count ? ", and the condition does not hold" : "");
+    ret_error->wrong_count = count;
+}
+
+static void condition_explain(const struct append_request *request, struct error *ret_error) {
+    error_set(ret_error, REASON_CONDITION_FAILED,
+              "the event at position %" PRIu64 " matches the condition, which stands on position %" PRIu64
+              "; nothing was written; read again and decide anew",
+              request->conflicts[0].actual, request->condition->after);
+}
+
+static void ids_explain(const struct append_request *request, struct error *ret_error) {
+    const struct append_conflict *first = &request->conflicts[0];
+    const bool all_known = request->conflicts_count == request->events_count;
+    error_set(ret_error, REASON_EVENT_ID_CONFLICT,
+              "%" PRIu32 " of %" PRIu32 " event ids %s known, %s; writes[%" PRIu32 "].events[%" PRIu32
+              "] is at position %" PRIu64 "; nothing was written; a new event needs a new id",
+              request->conflicts_count, request->events_count, request->conflicts_count == 1 ? "is" : "are",
+              all_known ? "with other content, in another stream or in another order" : "the others are new",
+              first->index, first->event, first->actual);
+    ret_error->wrong_count = request->conflicts_count;
+}
+
+void append_refuse(struct append_call *append, upb_Arena *arena) {
+    const struct append_request *request = &append->request;
+    struct error error;
+    assert(request->conflicts_count > 0);
+    switch (request->conflicts[0].kind) {
+    case CONFLICT_WRITE:
+    case CONFLICT_CHECK:
+        revisions_explain(request, &error);
+        break;
+    case CONFLICT_CONDITION:
+        condition_explain(request, &error);
+        break;
+    case CONFLICT_ID:
+        ids_explain(request, &error);
+        break;
+    }
+    error.conflicts = conflicts_build(request, arena);
+    error_fail(append->call, &error);
+}
