@@ -161,6 +161,7 @@ static result request_apply(struct apply *apply, struct append_request *request,
 }
 
 result apply_group(struct apply *apply, struct append_request *requests, int64_t now_ns, struct chunk *chunk) {
+    TRY(replays_prepare(apply->replays, requests));
     for (struct append_request *request = requests; request != NULL; request = request->next) {
         TRY(request_apply(apply, request, now_ns, chunk));
     }

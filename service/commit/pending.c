@@ -24,19 +24,14 @@ void pending_set(struct pending *pending, struct term term, struct bytes name, u
     const uint32_t slot = slot_of(pending, term, name);
     if (pending->slots[slot] == 0) {
         assert(pending->count < PENDING_COUNT_MAX);
-        pending->names[pending->count++] = (struct pending_name){.term = term, .name = name};
+        pending->names[pending->count++] = (struct pending_name){.term = term, .name = name, .slot = slot};
         pending->slots[slot] = (uint16_t)pending->count;
     }
     pending->names[pending->slots[slot] - 1].number = number;
 }
 
-/* Frees the slots of this group alone: clearing the whole table for a group of one event would cost more than the event.
- * Every slot is found before any is freed, because a freed one would end the probing for another. */
+/* Frees the slots of this group alone: clearing the whole table for a group of one event would cost more than the event. */
 void pending_clear(struct pending *pending) {
-    uint32_t slots[PENDING_COUNT_MAX];
-    for (uint32_t index = 0; index < pending->count; index++) {
-        slots[index] = slot_of(pending, pending->names[index].term, pending->names[index].name);
-    }
-    for (uint32_t index = 0; index < pending->count; index++) pending->slots[slots[index]] = 0;
+    for (uint32_t index = 0; index < pending->count; index++) pending->slots[pending->names[index].slot] = 0;
     pending->count = 0;
 }

@@ -26,6 +26,7 @@ struct pending_name {
     struct term term;
     struct bytes name;
     uint64_t number;
+    uint32_t slot; /* where it is in the table */
 };
 
 /* Zero-initialised, it is empty. Memory is touched as it is used. */

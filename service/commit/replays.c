@@ -14,7 +14,11 @@
 struct replays {
     struct index *index;
     struct store_reader *reader;
+    bool is_reading;
     struct pending pending;
+    uint32_t next;                                /* of the group's events, the first of the next request */
+    struct term terms[PENDING_COUNT_MAX];         /* of the group's events, in their order */
+    struct index_entry newest[PENDING_COUNT_MAX]; /* what the index has of them */
 };
 
 result replays_new(struct store *store, struct index *index, struct replays **ret_replays) {
@@ -37,6 +41,33 @@ struct replays *replays_free(struct replays *replays) {
     return NULL;
 }
 
+result replays_prepare(struct replays *replays, const struct append_request *requests) {
+    uint32_t count = 0;
+    for (const struct append_request *request = requests; request != NULL; request = request->next) {
+        for (uint32_t write = 0; write < request->writes_count; write++) {
+            for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
+                assert(count < PENDING_COUNT_MAX);
+                replays->terms[count++] = request->writes[write].events[event].id_term;
+            }
+        }
+    }
+    replays->next = 0;
+    return index_newest(replays->index, replays->terms, count, replays->newest);
+}
+
+/* Most requests are new: only a known id needs the log. */
+static result reading_begin(struct replays *replays) {
+    if (replays->is_reading) return RESULT_OK;
+    TRY(store_reader_begin(replays->reader, NULL));
+    replays->is_reading = true;
+    return RESULT_OK;
+}
+
+static void reading_end(struct replays *replays) {
+    if (replays->is_reading) store_reader_end(replays->reader);
+    replays->is_reading = false;
+}
+
 /* The record at a known position: of this group, or from the log. */
 static result record_get(struct replays *replays, const struct chunk *chunk, uint64_t position,
                          struct record *ret_record) {
@@ -44,6 +75,7 @@ static result record_get(struct replays *replays, const struct chunk *chunk, uin
         return record_read(chunk_record(chunk, (uint32_t)(position - chunk_position_first(chunk))), ret_record);
     }
     struct bytes encoded;
+    TRY(reading_begin(replays));
     const result found = store_reader_get(replays->reader, position, &encoded);
     /* The index only holds what is committed: a hit without its record is damage. */
     if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
@@ -61,11 +93,12 @@ static result id_is_of(struct replays *replays, const struct chunk *chunk, uint6
     return RESULT_OK;
 }
 
-/* The position of the event with this id, 0 when it is new. */
-static result position_find(struct replays *replays, const struct append_event *event, const struct chunk *chunk,
-                            uint64_t *ret_position) {
+/* The position of the event with this id, 0 when it is new. `newest` is the newest entry of its term. */
+static result position_find(struct replays *replays, const struct append_event *event, const struct index_entry *newest,
+                            const struct chunk *chunk, uint64_t *ret_position) {
     *ret_position = 0;
     if (event->id_is_new || pending_get(&replays->pending, event->id_term, event->id, ret_position)) return RESULT_OK;
+    if (newest->position == 0) return RESULT_OK;
     struct index_entry hits[HITS_COUNT_MAX];
     uint32_t count;
     TRY(index_range(replays->index, event->id_term, UINT64_MAX, INDEX_BACKWARD, HITS_COUNT_MAX, hits, &count));
@@ -79,11 +112,13 @@ static result position_find(struct replays *replays, const struct append_event *
 
 /* Notes every event whose id is known as a conflict, until it turns out to be a replay. */
 static result known_find(struct replays *replays, struct append_request *request, const struct chunk *chunk) {
+    const struct index_entry *newest = &replays->newest[replays->next];
+    replays->next += request->events_count;
     request->conflicts_count = 0;
     for (uint32_t write = 0; write < request->writes_count; write++) {
         for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
             uint64_t position;
-            TRY(position_find(replays, &request->writes[write].events[event], chunk, &position));
+            TRY(position_find(replays, &request->writes[write].events[event], newest++, chunk, &position));
             if (position == 0) continue;
             request->conflicts[request->conflicts_count++] =
                 (struct append_conflict){.kind = CONFLICT_ID, .index = write, .event = event, .actual = position};
@@ -146,9 +181,8 @@ static result find(struct replays *replays, struct append_request *request, cons
 result replays_find(struct replays *replays, struct append_request *request, const struct chunk *chunk,
                     enum replay *ret_replay) {
     assert(request->events_count > 0);
-    TRY(store_reader_begin(replays->reader, NULL));
     const result outcome = find(replays, request, chunk, ret_replay);
-    store_reader_end(replays->reader);
+    reading_end(replays);
     return outcome;
 }
 

@@ -66,6 +66,11 @@ MUST_USE result index_range(struct index *index, struct term term, uint64_t numb
 /* The entry of a term with the greatest number; FAILURE_NOT_FOUND when there is none. */
 MUST_USE result index_last(struct index *index, struct term term, struct index_entry *ret_entry);
 
+/* The entry with the greatest number of each of `count` terms; position 0 where there is none. One query for all of them:
+ * cheaper than as many of index_last. Failures as above. */
+MUST_USE result index_newest(struct index *index, const struct term *terms, uint32_t count,
+                             struct index_entry *ret_entries);
+
 struct index_counts {
     uint64_t runs_count;
     uint64_t tail_events_count;

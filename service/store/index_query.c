@@ -3,6 +3,9 @@
 
 #include "service/store/index_state.h"
 
+/* Lookups that wait for memory at the same time. */
+#define NEWEST_PREFETCH_COUNT 8
+
 /* A query: the view it looks at, and a read transaction as soon as it has to look at a run. The transaction begins after
  * the view was current, so that all runs of the view are in its snapshot; and they stay, because a run is emptied only
  * once no view shows it. */
@@ -138,6 +141,52 @@ result index_range(struct index *index, struct term term, uint64_t number, enum 
     TRY(outcome);
     *ret_count = range.count;
     return RESULT_OK;
+}
+
+/* Segments are asked for all terms before the next one is: what a term leads to in the table is on its way from memory
+ * while the terms before it are looked up. */
+static void segment_newest(const struct index_segment *segment, const struct term *terms, uint32_t count,
+                           struct index_entry *entries) {
+    for (uint32_t index = 0; index < count; index++) {
+        if (index + NEWEST_PREFETCH_COUNT < count)
+            index_segment_prefetch(segment, terms[index + NEWEST_PREFETCH_COUNT]);
+        if (entries[index].position != 0) continue;
+        (void)index_segment_range(segment, terms[index], UINT64_MAX, INDEX_BACKWARD, 1, &entries[index]);
+    }
+}
+
+static result run_newest(struct query *query, const struct index_run *run, const struct term *terms, uint32_t count,
+                         struct index_entry *entries) {
+    for (uint32_t index = 0; index < count; index++) {
+        if (entries[index].position != 0) continue;
+        struct range range = {.term = terms[index],
+                              .number = UINT64_MAX,
+                              .direction = INDEX_BACKWARD,
+                              .count_max = 1,
+                              .entries = &entries[index]};
+        TRY(run_look(query, run, &range));
+    }
+    return RESULT_OK;
+}
+
+static result look_newest(struct query *query, const struct term *terms, uint32_t count, struct index_entry *entries) {
+    const struct index_view *view = query->view;
+    for (uint32_t index = view->segments_count; index > 0; index--) {
+        segment_newest(view->segments[index - 1], terms, count, entries);
+    }
+    for (uint32_t index = view->runs_count; index > 0; index--) {
+        TRY(run_newest(query, view->runs[index - 1], terms, count, entries));
+    }
+    return RESULT_OK;
+}
+
+result index_newest(struct index *index, const struct term *terms, uint32_t count, struct index_entry *ret_entries) {
+    for (uint32_t at = 0; at < count; at++) ret_entries[at].position = 0;
+    struct query query = query_begin(index);
+    const result outcome = look_newest(&query, terms, count, ret_entries);
+    query_end(&query);
+    if (outcome.failure == FAILURE_CORRUPT) index_mark_damaged(index);
+    return outcome;
 }
 
 result index_last(struct index *index, struct term term, struct index_entry *ret_entry) {

@@ -138,6 +138,11 @@ static uint32_t slot_find(const struct index_segment *segment, struct table *tab
     }
 }
 
+void index_segment_prefetch(const struct index_segment *segment, struct term term) {
+    const struct table *table = atomic_load_explicit(&segment->table, memory_order_acquire);
+    __builtin_prefetch(&table->slots[home_of(term) & table->mask]);
+}
+
 /* Moves every term to a table twice as large, which readers find once it is complete. */
 static result table_grow(struct index_segment *segment, struct table *table) {
     struct table *larger = table_new(2 * (table->mask + 1));

@@ -61,6 +61,9 @@ uint32_t index_segment_terms_count(const struct index_segment *segment);
 uint32_t index_segment_range(const struct index_segment *segment, struct term term, uint64_t number,
                              enum index_direction direction, uint32_t count_max, struct index_entry *ret_entries);
 
+/* Asks the processor for the part of the table that the term leads to. */
+void index_segment_prefetch(const struct index_segment *segment, struct term term);
+
 /* The numbers of all entries in the order of a run: by term, number, position. FAILURE_MEMORY. */
 MUST_USE result index_segment_order(const struct index_segment *segment, uint32_t **ret_order);
 /* Frees them. */
