@@ -109,6 +109,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
         .listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX, .threads_count = grpc_threads_count(config)};
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
+                               .store = daemon->store,
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);

@@ -15,6 +15,7 @@ struct store;
 struct api {
     struct sequencer *sequencer;
     struct feed *feed;
+    struct store *store;
     const char *store_id;
     uint64_t event_bytes_max;
 };
@@ -26,6 +27,8 @@ DAYBOOK_MUST_USE bool api_serve(const struct api *api, daybook_server *server, d
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request);
 void api_read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request);
 void api_subscribe(void *context, daybook_server_stream *stream, const daybook_v1_SubscribeRequest *request);
+void api_get_checkpoint(void *context, daybook_server_call *call, const daybook_v1_GetCheckpointRequest *request);
+void api_list_checkpoints(void *context, daybook_server_call *call, const daybook_v1_ListCheckpointsRequest *request);
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
 
 #endif

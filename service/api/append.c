@@ -97,7 +97,7 @@ static enum failure checks_fill(const daybook_v1_AppendRequest *message, struct 
     const daybook_v1_StreamCheck *const *messages = daybook_v1_AppendRequest_checks(message, &count);
     struct append_check *checks = upb_Arena_Malloc(arena, count * sizeof *checks);
     struct append_conflict *conflicts =
-        upb_Arena_Malloc(arena, (count + request->events_count + 1) * sizeof *conflicts);
+        upb_Arena_Malloc(arena, (count + request->events_count + 2) * sizeof *conflicts);
     if (checks == NULL || conflicts == NULL) return FAILURE_MEMORY;
     for (size_t index = 0; index < count; index++) {
         const struct bytes stream = bytes_of_view(daybook_v1_StreamCheck_stream(messages[index]));
@@ -124,6 +124,15 @@ static enum failure condition_fill(const daybook_v1_AppendRequest *message, stru
         (struct append_condition){.filter = append->filter, .after = daybook_v1_Condition_after(condition)};
     append->request.condition = &append->condition;
     return FAILURE_NONE;
+}
+
+static void checkpoint_fill(const daybook_v1_AppendRequest *message, struct append_call *append) {
+    const daybook_v1_Checkpoint *checkpoint = daybook_v1_AppendRequest_checkpoint(message);
+    if (checkpoint == NULL) return;
+    append->checkpoint =
+        (struct append_checkpoint){.consumer = bytes_of_view(daybook_v1_Checkpoint_consumer(checkpoint)),
+                                   .position = daybook_v1_Checkpoint_position(checkpoint)};
+    append->request.checkpoint = &append->checkpoint;
 }
 
 /* The size of an event is known once it is encoded: its stored form is what the limit is about. */
@@ -153,27 +162,22 @@ static void queue_fail(daybook_server_call *call, enum failure failure) {
     error_fail(call, &error);
 }
 
-/* A checkpoint must not be ignored in silence: what an append asks for is done, or it is refused. */
-static bool refuse_unimplemented(daybook_server_call *call, const daybook_v1_AppendRequest *message) {
-    if (!daybook_v1_AppendRequest_has_checkpoint(message)) return false;
-    struct error error;
-    error_set(&error, REASON_UNIMPLEMENTED, "checkpoint is not served by this version; nothing was written");
-    error_fail(call, &error);
-    return true;
+/* Only condition and checkpoint are about the head. */
+static uint64_t head_for(const struct api *api, const daybook_v1_AppendRequest *message) {
+    const bool asks =
+        daybook_v1_AppendRequest_has_condition(message) || daybook_v1_AppendRequest_has_checkpoint(message);
+    return asks ? feed_head(api->feed) : 0;
 }
 
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *message) {
     const struct api *api = context;
     struct validation validation;
     validation_init(&validation);
-    /* Only a condition is about the head. */
-    const bool has_condition = daybook_v1_AppendRequest_has_condition(message);
-    validate_append(&validation, message, has_condition ? feed_head(api->feed) : 0);
+    validate_append(&validation, message, head_for(api, message));
     if (validation.failed) {
         error_fail(call, &validation.error);
         return;
     }
-    if (refuse_unimplemented(call, message)) return;
     upb_Arena *arena = daybook_server_call_arena(call);
     struct append_call *append = upb_Arena_Malloc(arena, sizeof *append);
     if (append == NULL) {
@@ -194,6 +198,7 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
         error_fail(call, &validation.error);
         return;
     }
+    checkpoint_fill(message, append);
     failure = condition_fill(message, append, arena);
     if (failure != FAILURE_NONE) {
         error_fail_failure(call, failure);

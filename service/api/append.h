@@ -13,6 +13,7 @@
 struct append_call {
     struct append_request request;
     struct append_condition condition;
+    struct append_checkpoint checkpoint;
     struct filter *filter; /* of the condition, or NULL; freed when the request is answered */
     daybook_server_call *call;
 };

@@ -36,6 +36,7 @@ void append_answer(struct append_request *request) {
         return;
     case APPEND_REVISION_CONFLICT:
     case APPEND_CONDITION_FAILED:
+    case APPEND_CHECKPOINT_STALE:
     case APPEND_ID_CONFLICT:
         append_refuse(append, arena);
         return;

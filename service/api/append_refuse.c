@@ -58,6 +58,17 @@ static bool condition_set(daybook_v1_AppendConflicts *conflicts, const struct ap
     return conflict != NULL;
 }
 
+static bool checkpoint_set(daybook_v1_AppendConflicts *conflicts, const struct append_request *request,
+                           const struct append_conflict *source, upb_Arena *arena) {
+    daybook_v1_Checkpoint *checkpoint = daybook_v1_AppendConflicts_mutable_checkpoint(conflicts, arena);
+    if (checkpoint == NULL) return false;
+    const struct bytes consumer = request->checkpoint->consumer;
+    daybook_v1_Checkpoint_set_consumer(checkpoint,
+                                       upb_StringView_FromDataAndSize((const char *)consumer.data, consumer.size));
+    daybook_v1_Checkpoint_set_position(checkpoint, source->actual);
+    return true;
+}
+
 static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct append_request *request,
                          const struct append_conflict *source, upb_Arena *arena) {
     switch (source->kind) {
@@ -66,10 +77,12 @@ static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct app
         return stream_add(conflicts, request, source, arena);
     case CONFLICT_CONDITION:
         return condition_set(conflicts, source, arena);
+    case CONFLICT_CHECKPOINT:
+        return checkpoint_set(conflicts, request, source, arena);
     case CONFLICT_ID:
         return event_add(conflicts, request, source, arena);
     }
-    assert(!"a conflict is one of the four");
+    assert(!"a conflict is one of the five");
     return false;
 }
 
@@ -79,11 +92,12 @@ static size_t conflict_bytes(const struct append_request *request, const struct 
     case CONFLICT_CHECK:
         return ERROR_CONFLICT_BYTES + conflict_subject(request, source).stream.size;
     case CONFLICT_CONDITION:
-        return 0; /* it is one, and always told */
+    case CONFLICT_CHECKPOINT:
+        return 0; /* there is one at the most, and it is always told */
     case CONFLICT_ID:
         return ERROR_CONFLICT_BYTES + UUID_TEXT_BYTES;
     }
-    assert(!"a conflict is one of the four");
+    assert(!"a conflict is one of the five");
     return 0;
 }
 
@@ -95,16 +109,27 @@ static const daybook_v1_AppendConflicts *conflicts_build(const struct append_req
     for (uint32_t index = 0; conflicts != NULL && index < request->conflicts_count; index++) {
         const struct append_conflict *source = &request->conflicts[index];
         bytes += conflict_bytes(request, source);
-        if (bytes > ERROR_CONFLICTS_BYTES_MAX && source->kind != CONFLICT_CONDITION) continue;
+        if (bytes > ERROR_CONFLICTS_BYTES_MAX && conflict_bytes(request, source) > 0) continue;
         if (!conflict_add(conflicts, request, source, arena)) return NULL;
     }
     return conflicts;
 }
 
-/* The condition comes after the streams. */
+static bool has_conflict(const struct append_request *request, enum conflict_kind kind) {
+    for (uint32_t index = request->conflicts_count; index > 0; index--) {
+        if (request->conflicts[index - 1].kind == kind) return true;
+    }
+    return false;
+}
+
+/* Condition and checkpoint come after the streams. */
 static uint32_t streams_count(const struct append_request *request) {
-    const bool with_condition = request->conflicts[request->conflicts_count - 1].kind == CONFLICT_CONDITION;
-    return request->conflicts_count - (with_condition ? 1 : 0);
+    uint32_t count = request->conflicts_count;
+    while (count > 0 && request->conflicts[count - 1].kind != CONFLICT_WRITE &&
+           request->conflicts[count - 1].kind != CONFLICT_CHECK) {
+        count--;
+    }
+    return count;
 }
 
 static void revisions_explain(const struct append_request *request, struct error *ret_error) {
@@ -114,7 +139,7 @@ static void revisions_explain(const struct append_request *request, struct error
               "%" PRIu32 " stream%s not at the revision that was expected, %s[%" PRIu32 "] is at %" PRIu64
               "%s; nothing was written; read again and decide anew",
               count, count == 1 ? " is" : "s are", first->kind == CONFLICT_CHECK ? "checks" : "writes", first->index,
-              first->actual, count < request->conflicts_count ? ", and the condition does not hold" : "");
+              first->actual, has_conflict(request, CONFLICT_CONDITION) ? ", and the condition does not hold" : "");
     ret_error->wrong_count = count;
 }
 
@@ -123,6 +148,13 @@ static void condition_explain(const struct append_request *request, struct error
               "the event at position %" PRIu64 " matches the condition, which stands on position %" PRIu64
               "; nothing was written; read again and decide anew",
               request->conflicts[0].actual, request->condition->after);
+}
+
+static void checkpoint_explain(const struct append_request *request, struct error *ret_error) {
+    error_set(ret_error, REASON_CHECKPOINT_STALE,
+              "the consumer has come to position %" PRIu64 " already, %" PRIu64
+              " is not beyond it; nothing was written; another of its processes may be at work",
+              request->conflicts[0].actual, request->checkpoint->position);
 }
 
 static void ids_explain(const struct append_request *request, struct error *ret_error) {
@@ -148,6 +180,9 @@ void append_refuse(struct append_call *append, upb_Arena *arena) {
         break;
     case CONFLICT_CONDITION:
         condition_explain(request, &error);
+        break;
+    case CONFLICT_CHECKPOINT:
+        checkpoint_explain(request, &error);
         break;
     case CONFLICT_ID:
         ids_explain(request, &error);

@@ -9,6 +9,8 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
     .Read = api_read,
     .Subscribe = api_subscribe,
     .Head = api_head,
+    .GetCheckpoint = api_get_checkpoint,
+    .ListCheckpoints = api_list_checkpoints,
 };
 
 static const daybook_v1_Admin_handlers admin_handlers = {0};

@@ -85,6 +85,10 @@ void validate_subscribe(struct validation *validation, const daybook_v1_Subscrib
         const struct field filter = field_of(NULL, "filter");
         validate_filter(validation, &filter, daybook_v1_SubscribeRequest_filter(request));
     }
+    if (daybook_v1_SubscribeRequest_has_consumer(request)) {
+        const struct field consumer = field_of(NULL, "consumer");
+        validate_name(validation, &consumer, daybook_v1_SubscribeRequest_consumer(request));
+    }
     const uint32_t heartbeat_ms = daybook_v1_SubscribeRequest_heartbeat_ms(request);
     if (heartbeat_ms != 0 && (heartbeat_ms < HEARTBEAT_MS_MIN || heartbeat_ms > HEARTBEAT_MS_MAX)) {
         const struct field field = field_of(NULL, "heartbeat_ms");

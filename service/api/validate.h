@@ -42,7 +42,7 @@ void violation_add(struct validation *validation, enum reason reason, const stru
 /* A name: 1 to NAME_BYTES_MAX bytes, no control characters. */
 void validate_name(struct validation *validation, const struct field *field, upb_StringView name);
 
-/* `head`: the last position there is, which a condition may not lie beyond. */
+/* `head`: the last position there is, which neither condition nor checkpoint may lie beyond. */
 void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request, uint64_t head);
 void validate_read(struct validation *validation, const daybook_v1_ReadRequest *request);
 void validate_subscribe(struct validation *validation, const daybook_v1_SubscribeRequest *request);

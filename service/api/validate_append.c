@@ -1,4 +1,4 @@
-/* The writes, checks and condition of an append. */
+/* The writes, checks, condition and checkpoint of an append. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -165,6 +165,17 @@ static void validate_condition(struct validation *validation, const daybook_v1_C
                   "is %" PRIu64 ", beyond the head; positions up to %" PRIu64 " are allowed", after, head);
 }
 
+static void validate_checkpoint(struct validation *validation, const daybook_v1_Checkpoint *checkpoint, uint64_t head) {
+    const struct field field = field_of(NULL, "checkpoint");
+    const struct field consumer = field_of(&field, "consumer");
+    validate_name(validation, &consumer, daybook_v1_Checkpoint_consumer(checkpoint));
+    const uint64_t position = daybook_v1_Checkpoint_position(checkpoint);
+    if (position > 0 && position <= head) return;
+    const struct field place = field_of(&field, "position");
+    violation_add(validation, REASON_INVALID_FIELD, &place,
+                  "is %" PRIu64 "; a position from 1 to the head, %" PRIu64 ", is allowed", position, head);
+}
+
 void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request, uint64_t head) {
     const struct field field = field_of(NULL, "writes");
     size_t count;
@@ -187,4 +198,6 @@ void validate_append(struct validation *validation, const daybook_v1_AppendReque
     validate_checks(validation, request);
     const daybook_v1_Condition *condition = daybook_v1_AppendRequest_condition(request);
     if (condition != NULL) validate_condition(validation, condition, head);
+    const daybook_v1_Checkpoint *checkpoint = daybook_v1_AppendRequest_checkpoint(request);
+    if (checkpoint != NULL) validate_checkpoint(validation, checkpoint, head);
 }

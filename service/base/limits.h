@@ -47,6 +47,9 @@
 /* --- The edge. ---------------------------------------------------------------------------------------------------- */
 #define GRPC_THREADS_COUNT_MAX         64
 #define GRPC_THREADS_COUNT_DEFAULT_MAX 8
+/* Entries of a page of a list. */
+#define PAGE_SIZE_DEFAULT 100
+#define PAGE_SIZE_MAX     1000
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */

@@ -117,6 +117,41 @@ static result condition_check(struct apply *apply, struct append_request *reques
     return RESULT_OK;
 }
 
+static result checkpoint_check(struct apply *apply, struct append_request *request) {
+    if (request->checkpoint == NULL) return RESULT_OK;
+    uint64_t position;
+    TRY(store_checkpoint_get(apply->store, request->checkpoint->consumer, &position));
+    if (request->checkpoint->position > position) return RESULT_OK;
+    request->conflicts[request->conflicts_count++] =
+        (struct append_conflict){.kind = CONFLICT_CHECKPOINT, .actual = position};
+    return RESULT_OK;
+}
+
+static result checkpoint_write(struct apply *apply, const struct append_checkpoint *checkpoint) {
+    if (checkpoint == NULL) return RESULT_OK;
+    const struct checkpoint stored = {
+        .consumer = checkpoint->consumer, .position = checkpoint->position, .recorded_ns = apply->recorded_last_ns};
+    return store_checkpoint_put(apply->store, &stored);
+}
+
+/* The first conflict gives the request its outcome: streams, then the condition, then the checkpoint. */
+static enum append_outcome outcome_of(const struct append_request *request) {
+    if (request->conflicts_count == 0) return APPEND_PENDING;
+    switch (request->conflicts[0].kind) {
+    case CONFLICT_WRITE:
+    case CONFLICT_CHECK:
+        return APPEND_REVISION_CONFLICT;
+    case CONFLICT_CONDITION:
+        return APPEND_CONDITION_FAILED;
+    case CONFLICT_CHECKPOINT:
+        return APPEND_CHECKPOINT_STALE;
+    case CONFLICT_ID:
+        return APPEND_ID_CONFLICT;
+    }
+    assert(!"a conflict is one of the five");
+    return APPEND_PENDING;
+}
+
 /* Looks up every stream that is written, so that damage is found before the request has left a trace. */
 static result streams_probe(struct apply *apply, const struct append_request *request) {
     for (uint32_t index = 0; index < request->writes_count; index++) {
@@ -131,16 +166,17 @@ static result request_decide(struct apply *apply, struct append_request *request
     enum replay replay;
     TRY(replays_find(apply->replays, request, chunk, &replay));
     request->replayed = replay == REPLAY_COMPLETE;
-    if (replay != REPLAY_NONE) {
-        request->outcome = replay == REPLAY_COMPLETE ? APPEND_COMMITTED : APPEND_ID_CONFLICT;
+    if (replay == REPLAY_COMPLETE) {
+        request->outcome = APPEND_COMMITTED;
         return RESULT_OK;
     }
-    TRY(conflicts_find(apply, request));
-    TRY(condition_check(apply, request, chunk));
-    TRY(streams_probe(apply, request));
-    request->outcome = request->conflicts_count == 0                      ? APPEND_PENDING
-                       : request->conflicts[0].kind == CONFLICT_CONDITION ? APPEND_CONDITION_FAILED
-                                                                          : APPEND_REVISION_CONFLICT;
+    if (replay == REPLAY_NONE) {
+        TRY(conflicts_find(apply, request));
+        TRY(condition_check(apply, request, chunk));
+        TRY(checkpoint_check(apply, request));
+        TRY(streams_probe(apply, request));
+    }
+    request->outcome = outcome_of(request);
     return RESULT_OK;
 }
 
@@ -156,6 +192,7 @@ static result request_apply(struct apply *apply, struct append_request *request,
     for (uint32_t index = 0; index < request->writes_count; index++) {
         TRY(write_apply(apply, &request->writes[index], &request->results[index], chunk));
     }
+    TRY(checkpoint_write(apply, request->checkpoint));
     request->outcome = APPEND_COMMITTED;
     return RESULT_OK;
 }

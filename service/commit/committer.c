@@ -44,8 +44,8 @@ static enum append_outcome outcome_of(enum failure failure) {
 
 /* Decided by what was on disk already, if nothing of the group came before it. */
 static bool stands(const struct append_request *request) {
-    return request->outcome == APPEND_REVISION_CONFLICT || request->outcome == APPEND_CONDITION_FAILED ||
-           request->outcome == APPEND_ID_CONFLICT || (request->outcome == APPEND_COMMITTED && request->replayed);
+    if (request->outcome == APPEND_COMMITTED) return request->replayed;
+    return request->outcome != APPEND_PENDING && request->conflicts_count > 0;
 }
 
 /* What comes after the first accepted request may have been decided by it, and shares its fate. */

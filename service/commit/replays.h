@@ -27,11 +27,12 @@ enum replay {
     REPLAY_CONFLICT, /* the conflicts of the request are the known ids */
 };
 
-/* Looks up the ids of all requests of a group, before the first of them is decided. FAILURE_CORRUPT and FAILURE_STORAGE from
- * below. */
+/* Looks up the ids of all requests of a group, before the first of them is decided. FAILURE_CORRUPT and FAILURE_STORAGE
+ * from below. */
 MUST_USE result replays_prepare(struct replays *replays, const struct append_request *requests);
 
-/* For each request of the group, in their order. `chunk` holds the records of the group. FAILURE_CORRUPT and FAILURE_STORAGE from below. */
+/* For each request of the group, in their order. `chunk` holds the records of the group. FAILURE_CORRUPT and FAILURE_STORAGE
+ * from below. */
 MUST_USE result replays_find(struct replays *replays, struct append_request *request, const struct chunk *chunk,
                              enum replay *ret_replay);
 

@@ -50,6 +50,12 @@ struct append_condition {
     uint64_t after;              /* events up to and including this position are ignored */
 };
 
+/* How far the consumer that appends has come. */
+struct append_checkpoint {
+    struct bytes consumer;
+    uint64_t position; /* greater than the stored one */
+};
+
 /* Where the events of one write went. */
 struct append_result {
     uint64_t first_revision;
@@ -60,10 +66,11 @@ struct append_result {
 
 /* What stood in the way of a request. */
 enum conflict_kind {
-    CONFLICT_WRITE,     /* the stream of writes[index] is at revision `actual` */
-    CONFLICT_CHECK,     /* the stream of checks[index] is at revision `actual` */
-    CONFLICT_CONDITION, /* the event at position `actual` violates the condition */
-    CONFLICT_ID,        /* the id of writes[index].events[event] is known: it is at position `actual` */
+    CONFLICT_WRITE,      /* the stream of writes[index] is at revision `actual` */
+    CONFLICT_CHECK,      /* the stream of checks[index] is at revision `actual` */
+    CONFLICT_CONDITION,  /* the event at position `actual` violates the condition */
+    CONFLICT_CHECKPOINT, /* the consumer has come to position `actual` already */
+    CONFLICT_ID,         /* the id of writes[index].events[event] is known: it is at position `actual` */
 };
 struct append_conflict {
     enum conflict_kind kind;
@@ -75,8 +82,9 @@ struct append_conflict {
 enum append_outcome {
     APPEND_PENDING,
     APPEND_COMMITTED,
-    APPEND_REVISION_CONFLICT, /* `conflicts` says which; the condition may be among them */
-    APPEND_CONDITION_FAILED,  /* the condition alone; `conflicts` says by which event */
+    APPEND_REVISION_CONFLICT, /* `conflicts` says which; condition and checkpoint may be among them */
+    APPEND_CONDITION_FAILED,  /* `conflicts` says by which event; the checkpoint may be among them */
+    APPEND_CHECKPOINT_STALE,  /* the checkpoint alone; `conflicts` says where the consumer is */
     APPEND_ID_CONFLICT,       /* some ids are known, and it is not a replay; `conflicts` says which */
     APPEND_STORAGE_FULL,      /* nothing was written */
     APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
@@ -92,10 +100,11 @@ struct append_request {
     const struct append_check *checks;
     uint32_t checks_count;
     const struct append_condition *condition;     /* NULL: none */
+    const struct append_checkpoint *checkpoint;   /* NULL: none */
     uint32_t events_count;                        /* of all writes */
     uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
     struct append_result *results;                /* writes_count of them, filled when committed */
-    struct append_conflict *conflicts;            /* events_count + checks_count + 1 of them */
+    struct append_conflict *conflicts;            /* events_count + checks_count + 2 of them */
     void (*done)(struct append_request *request); /* once, on the sequencer's thread; must not block */
     void *context;
 

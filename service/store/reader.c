@@ -9,14 +9,6 @@
 #define LINE_BYTES           64 /* of the processor's cache */
 #define PREFETCH_BYTES_AHEAD 1024
 
-struct store_reader {
-    const struct store *store;
-    MDB_txn *transaction; /* reset between snapshots: it keeps its slot in the reader table */
-    MDB_cursor *cursor;
-    uint64_t cursor_position; /* where the cursor stands; 0: nowhere */
-    bool has_snapshot;
-};
-
 result store_reader_open(struct store *store, struct store_reader **ret_reader) {
     struct store_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) return failure_result(FAILURE_MEMORY);

@@ -6,7 +6,9 @@
  *   DIR/index/          LMDB: the index, derived from the log; see index.h
  *
  * Table `events`: key = position (8 bytes, native, MDB_INTEGERKEY); value = record, then its CRC32C (record.h).
- * Tables `streams`, `checkpoints`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1) and
+ * Table `checkpoints`: key = name of the consumer; value = position (8 bytes, little-endian), time of storing in nanoseconds
+ * since 1970 (8 bytes, little-endian), CRC32C of key and both (4 bytes, little-endian).
+ * Tables `streams`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1) and
  * "store_id" (the 36 characters of FORMAT, so that files of two stores are not mixed up).
  *
  * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE
@@ -54,6 +56,16 @@ MUST_USE result store_begin(struct store *store);
 uint64_t store_position_last(const struct store *store);
 /* Stores the record with the position after the last one, and its checksum. Asserts that positions have no gap. */
 MUST_USE result store_append(struct store *store, uint64_t position, struct bytes record);
+/* How far a consumer has come. */
+struct checkpoint {
+    struct bytes consumer;
+    uint64_t position;
+    int64_t recorded_ns; /* when it was stored */
+};
+/* Stores a checkpoint in the place of the consumer's last one. */
+MUST_USE result store_checkpoint_put(struct store *store, const struct checkpoint *checkpoint);
+/* The stored position of a consumer as the transaction sees it; 0: it has none. FAILURE_CORRUPT. */
+MUST_USE result store_checkpoint_get(struct store *store, struct bytes consumer, uint64_t *ret_position);
 /* On disk when it returns RESULT_OK. FAILURE_STORAGE_FULL: nothing was written and the store goes on; FAILURE_STORAGE:
  * see above. In each case the transaction is over. */
 MUST_USE result store_commit(struct store *store);
@@ -72,6 +84,13 @@ void store_reader_end(struct store_reader *reader);
  * FAILURE_CORRUPT when they are wrong. Following positions in order, up or down, cost a step of the cursor instead of a
  * search. The view is valid until store_reader_end. */
 MUST_USE result store_reader_get(struct store_reader *reader, uint64_t position, struct bytes *ret_record);
+
+/* The checkpoint of a consumer, or the first one whose name comes after `consumer` in the order of bytes. FAILURE_NOT_FOUND,
+ * FAILURE_CORRUPT. The view of the name is valid until store_reader_end. */
+MUST_USE result store_reader_checkpoint(struct store_reader *reader, struct bytes consumer,
+                                        struct checkpoint *ret_checkpoint);
+MUST_USE result store_reader_checkpoint_after(struct store_reader *reader, struct bytes consumer,
+                                              struct checkpoint *ret_checkpoint);
 
 /* Bytes of the log's file in use (pages), for figures. */
 uint64_t store_used_bytes(const struct store *store);

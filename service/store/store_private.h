@@ -1,4 +1,4 @@
-/* store_private.h: what store.c, log_files.c and reader.c share; nobody else includes it.
+/* store_private.h: what store.c, log_files.c, reader.c and checkpoints.c share; nobody else includes it.
  *
  * Ownership: a store owns its directory and its environment; a reader owns its transaction and its cursor.
  * Threads: see store.h. Errors: none of its own. */
@@ -46,6 +46,14 @@ struct store {
     MDB_txn *transaction; /* NULL between transactions */
     uint64_t position_committed;
     uint64_t bytes_written; /* by the transaction */
+};
+
+struct store_reader {
+    const struct store *store;
+    MDB_txn *transaction; /* reset between snapshots: it keeps its slot in the reader table */
+    MDB_cursor *cursor;
+    uint64_t cursor_position; /* where the cursor stands; 0: nowhere */
+    bool has_snapshot;
 };
 
 /* Opens the tables within a transaction; `flags` is MDB_CREATE or 0. A code of LMDB. */

@@ -148,12 +148,11 @@ class AppendReadTest(harness.DaemonTest):
 
     def test_what_this_version_does_not_serve_says_so(self):
         for call in (lambda: self.store.ListStreams(event_store_pb2.ListStreamsRequest()),
-                     lambda: self.store.GetCheckpoint(event_store_pb2.GetCheckpointRequest(consumer="c"))):
+                     lambda: self.store.GetStream(event_store_pb2.GetStreamRequest(stream="s")),
+                     lambda: self.store.DeleteStream(event_store_pb2.DeleteStreamRequest(stream="s"))):
             self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, None, call)
-        write = event_store_pb2.Write(stream="s", events=[event_pb2.Event(type="T")])
-        checkpoint = event_store_pb2.Checkpoint(consumer="c", position=1)
-        self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", lambda: self.store.Append(
-            event_store_pb2.AppendRequest(writes=[write], checkpoint=checkpoint)))
+        request = event_store_pb2.ReadRequest(from_time={"seconds": 1})
+        self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", lambda: list(self.store.Read(request)))
         self.assertEqual(0, self.head())
 
 

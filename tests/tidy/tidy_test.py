@@ -25,7 +25,7 @@ LAYERS = {
     "service/store": ["service/base", "service/record"],
     "service/commit": ["service/base", "service/record", "service/store"],
     "service/feed": ["service/base", "service/record", "service/store", "service/commit"],
-    "service/api": ["service/base", "service/record", "service/commit", "service/feed"],
+    "service/api": ["service/base", "service/record", "service/store", "service/commit", "service/feed"],
     "service/ops": ["service/base"],
     "sdk/plugin": [],
     "sdk/runtime": [],

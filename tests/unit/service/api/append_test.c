@@ -214,14 +214,36 @@ Test(append, every_kind_of_expectation_reaches_the_decision) {
     expect_nothing_written();
 }
 
-Test(append, what_is_not_served_yet_is_refused_and_never_ignored) {
-    daybook_v1_AppendRequest *checkpoint = rooms_request();
-    rooms_event(rooms_write(checkpoint, "s"), "T");
-    cr_assert_not_null(daybook_v1_AppendRequest_mutable_checkpoint(checkpoint, rooms.arena));
-    struct answer answer = rooms_refused(checkpoint);
-    answer_expect(&answer, DAYBOOK_UNIMPLEMENTED, "UNIMPLEMENTED");
-    cr_assert_not_null(strstr(answer.status.message, "checkpoint"));
-    answer_free(&answer);
+/* A request by a consumer that has come to a position. */
+static daybook_v1_AppendRequest *request_at(const char *consumer, uint64_t position) {
+    daybook_v1_AppendRequest *request = rooms_request();
+    rooms_event(rooms_write(request, "stock"), "StockReserved");
+    daybook_v1_Checkpoint *checkpoint = daybook_v1_AppendRequest_mutable_checkpoint(request, rooms.arena);
+    daybook_v1_Checkpoint_set_consumer(checkpoint, text(consumer));
+    daybook_v1_Checkpoint_set_position(checkpoint, position);
+    return request;
+}
+
+Test(append, a_checkpoint_only_goes_forward) {
+    rooms_append_one("order", "OrderPlaced");
+    rooms_append(request_at("inventory", 1));
+    struct answer stale = rooms_refused(request_at("inventory", 1));
+    answer_expect(&stale, DAYBOOK_ABORTED, "CHECKPOINT_STALE");
+    const daybook_v1_Checkpoint *stored = daybook_v1_AppendConflicts_checkpoint(stale.conflicts);
+    cr_assert_not_null(stored);
+    cr_assert(answer_text_is(daybook_v1_Checkpoint_consumer(stored), "inventory"));
+    cr_assert_eq(daybook_v1_Checkpoint_position(stored), 1);
+    answer_free(&stale);
+    rooms_append(request_at("inventory", 2));
+    rooms_append(request_at("mail", 1));
+    cr_assert_eq(rooms_head(), 4);
+}
+
+Test(append, a_checkpoint_is_at_a_position_that_there_is) {
+    struct answer beyond = rooms_refused(request_at("inventory", 1));
+    answer_expect(&beyond, DAYBOOK_INVALID_ARGUMENT, "INVALID_FIELD");
+    cr_assert_not_null(strstr(beyond.status.message, "checkpoint.position is 1"), "%s", beyond.status.message);
+    answer_free(&beyond);
     expect_nothing_written();
 }
 

@@ -47,6 +47,7 @@ static void server_open(void) {
     daybook_status status;
     rooms.api = (struct api){.sequencer = rooms.sequencer,
                              .feed = rooms.feed,
+                             .store = rooms.store,
                              .store_id = store_id(rooms.store),
                              .event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
     const daybook_server_options options = {

@@ -165,11 +165,11 @@ Test(subscribe, a_wrong_request_is_refused) {
     answer_free(&answer);
 }
 
-Test(subscribe, a_consumer_is_refused_and_never_ignored) {
+Test(subscribe, a_consumer_without_a_checkpoint_is_not_found) {
     daybook_v1_SubscribeRequest *request = request_new();
     daybook_v1_SubscribeRequest_set_consumer(request, upb_StringView_FromString("inventory"));
     struct answer answer = refusal_of(request);
-    answer_expect(&answer, DAYBOOK_UNIMPLEMENTED, "UNIMPLEMENTED");
-    cr_assert_not_null(strstr(answer.status.message, "consumer"));
+    answer_expect(&answer, DAYBOOK_NOT_FOUND, "CONSUMER_NOT_FOUND");
+    cr_assert_not_null(strstr(answer.status.message, "\"inventory\""), "%s", answer.status.message);
     answer_free(&answer);
 }

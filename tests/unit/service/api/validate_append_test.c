@@ -242,3 +242,17 @@ Test(validate_append, a_condition_stands_on_a_position_that_there_is) {
     expect_append_refused(request, REASON_INVALID_FIELD, "condition.after",
                           "is 101, beyond the head; positions up to 100");
 }
+
+Test(validate_append, a_checkpoint_has_a_consumer_and_a_position_that_there_is) {
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_Checkpoint *checkpoint = daybook_v1_AppendRequest_mutable_checkpoint(request, validations_arena);
+    daybook_v1_Checkpoint_set_position(checkpoint, VALIDATIONS_HEAD);
+    expect_append_refused(request, REASON_INVALID_FIELD, "checkpoint.consumer", "missing");
+    daybook_v1_Checkpoint_set_consumer(checkpoint, text("inventory"));
+    expect_append_good(request);
+    daybook_v1_Checkpoint_set_position(checkpoint, 0);
+    expect_append_refused(request, REASON_INVALID_FIELD, "checkpoint.position",
+                          "is 0; a position from 1 to the head, 100");
+    daybook_v1_Checkpoint_set_position(checkpoint, VALIDATIONS_HEAD + 1);
+    expect_append_refused(request, REASON_INVALID_FIELD, "checkpoint.position", "is 101");
+}
