@@ -1,8 +1,11 @@
 #include "service/commit/queue.h"
 
 #include <assert.h>
+#include <sched.h>
 
 #include "service/base/limits.h"
+
+#define YIELDS_COUNT_MAX 4
 
 void queue_init(struct queue *queue) {
     *queue = (struct queue){.last_link = &queue->first};
@@ -69,7 +72,27 @@ static void take_locked(struct queue *queue, struct queue_group *ret_group) {
     *ret_group = group;
 }
 
+static uint64_t requests_count(struct queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    const uint64_t count = queue->requests_count;
+    pthread_mutex_unlock(&queue->mutex);
+    return count;
+}
+
+/* When the processors are busy, those who fill the queue go first: the group grows, and its commit serves more of them. When
+ * a processor is idle, or nobody adds anything, this returns at once. */
+static void fillers_go_first(struct queue *queue) {
+    uint64_t before = requests_count(queue);
+    for (uint32_t count = 0; count < YIELDS_COUNT_MAX; count++) {
+        sched_yield();
+        const uint64_t after = requests_count(queue);
+        if (after == before) return;
+        before = after;
+    }
+}
+
 bool queue_take(struct queue *queue, struct queue_group *ret_group) {
+    fillers_go_first(queue);
     pthread_mutex_lock(&queue->mutex);
     while (queue->first == NULL && !queue->closed) {
         queue->taker_waits = true;
