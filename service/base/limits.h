@@ -67,10 +67,12 @@
 /* Large buffers that are kept for the next messages. */
 #define FREE_BUFFERS_COUNT_MAX 4
 /* Events that one step of a filtering reader looks at before it reports where it is. */
-#define STEP_EVENTS_COUNT_MAX        16384
-#define SUBSCRIPTIONS_COUNT_MAX      10000
-#define READER_THREADS_COUNT_DEFAULT 2
-#define READER_THREADS_COUNT_MAX     64
+#define STEP_EVENTS_COUNT_MAX 16384
+/* A subscriber that is so far behind asks the index before it looks at events. */
+#define SUBSCRIPTION_SKIP_EVENTS_COUNT_MIN 256
+#define SUBSCRIPTIONS_COUNT_MAX            10000
+#define READER_THREADS_COUNT_DEFAULT       2
+#define READER_THREADS_COUNT_MAX           64
 
 /* --- Store. ------------------------------------------------------------------------------------------------------- */
 /* Address space of the maps; files grow only as they are used. */

@@ -1,10 +1,12 @@
-/* read.c: one step of a read that ends: the whole store by position, or one stream by revision through the index.
+/* read.c: one step of a read that ends: the whole store by position, one stream by revision through the index, or what a
+ * filter names by the index.
  *
  * A read is of the moment it was opened: nothing beyond its head is delivered, however long it takes. */
 #include <string.h>
 
 #include "service/feed/reading.h"
 #include "service/record/filter.h"
+#include "service/store/postings.h"
 
 void read_begin(struct read *read, const struct read_options *options, uint64_t head) {
     *read = (struct read){.head = head,
@@ -30,13 +32,15 @@ static uint64_t number_after(const struct read *read, uint64_t number) {
     return number == UINT64_MAX ? 0 : number + 1;
 }
 
-/* The next position of the whole store; 0 at the end. */
-static uint64_t position_take(struct read *read) {
-    const uint64_t position = read->next;
-    if (position == 0) return 0;
-    read->next = number_after(read, position);
+/* The next position of the whole store, or where the index leads to when the filter is one for it; 0 at the end. */
+static result position_take(struct read *read, struct postings *postings, uint64_t *ret_position) {
+    uint64_t position = read->next;
+    if (postings != NULL && position != 0) TRY(postings_seek(postings, position, &position));
+    if (position > read->head) position = 0;
+    read->next = position == 0 ? 0 : number_after(read, position);
     if (read->next > read->head) read->next = 0;
-    return position;
+    *ret_position = position;
+    return RESULT_OK;
 }
 
 static result hits_fetch(struct reading *reading) {
@@ -90,8 +94,9 @@ static result record_take(struct reading *reading, struct source *source, uint64
     return RESULT_OK;
 }
 
-/* Takes records until the message is full (more is to come) or the read is at its end. */
-static result collect(struct reading *reading, struct source *source, struct message *message, bool *ret_end) {
+/* Takes records until the message is full (more is to come) or the read is at its end. `postings` may be NULL. */
+static result collect(struct reading *reading, struct source *source, struct postings *postings,
+                      struct message *message, bool *ret_end) {
     struct read *read = &reading->read;
     for (uint64_t scanned = 0; read->remaining > 0; scanned++) {
         if (message->size >= CHUNK_BYTES_TARGET || scanned >= STEP_EVENTS_COUNT_MAX) {
@@ -102,13 +107,27 @@ static result collect(struct reading *reading, struct source *source, struct mes
         if (read->has_stream) {
             TRY(stream_position_take(reading, &position));
         } else {
-            position = position_take(read);
+            TRY(position_take(read, postings, &position));
         }
         if (position == 0) break;
         TRY(record_take(reading, source, position, message));
     }
     *ret_end = true;
     return RESULT_OK;
+}
+
+/* The postings live for a step: what they hold for a large filter must not stay with a slow reader. */
+static result collect_step(struct reading *reading, struct source *source, struct message *message, bool *ret_end) {
+    const struct read *read = &reading->read;
+    if (read->has_stream || !postings_serve(reading->filter)) {
+        return collect(reading, source, NULL, message, ret_end);
+    }
+    struct postings *postings;
+    const enum index_direction direction = read->backward ? INDEX_BACKWARD : INDEX_FORWARD;
+    TRY(postings_new(reading->feed->index, reading->filter, direction, &postings));
+    const result outcome = collect(reading, source, postings, message, ret_end);
+    postings_free(postings);
+    return outcome;
 }
 
 /* A read that found nothing asks whether there is such a stream at all: it may have begun beyond the stream's end. */
@@ -135,7 +154,7 @@ static result step_take(struct reading *reading, struct source *source, struct m
                         enum step_kind *ret_kind) {
     struct read *read = &reading->read;
     bool end;
-    TRY(collect(reading, source, message, &end));
+    TRY(collect_step(reading, source, message, &end));
     *ret_kind = STEP_AGAIN;
     if (!end && message->events_count == 0) return RESULT_OK;
     if (end) {

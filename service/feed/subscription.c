@@ -5,6 +5,7 @@
  * that is too large for one response, which then says so. */
 #include "service/feed/reading.h"
 #include "service/record/filter.h"
+#include "service/store/postings.h"
 
 /* A response in the making. */
 struct progress {
@@ -29,9 +30,23 @@ result append_ends(struct bytes before, struct bytes after, bool *ret_ends) {
     return RESULT_OK;
 }
 
-/* Takes records up to the head, or until the response is full and an append has ended or is too large for one response. */
-static result collect(const struct reading *reading, struct source *source, uint64_t head, struct progress *progress) {
+/* Passes over what the index says cannot match. True: there is nothing else up to the head. */
+static result skip(struct postings *postings, uint64_t head, struct progress *progress, bool *ret_done) {
+    uint64_t candidate;
+    TRY(postings_seek(postings, progress->cursor + 1, &candidate));
+    *ret_done = candidate == 0 || candidate > head;
+    progress->cursor = *ret_done ? head : candidate - 1;
+    return RESULT_OK;
+}
+
+/* Takes records up to the head, or until the response is full and an append has ended or is too large for one response.
+ * `postings` may be NULL. */
+static result collect(const struct reading *reading, struct source *source, struct postings *postings, uint64_t head,
+                      struct progress *progress) {
     while (progress->cursor < head) {
+        bool done = false;
+        if (postings != NULL && !is_full(progress)) TRY(skip(postings, head, progress, &done));
+        if (done) break;
         struct bytes record;
         TRY(source_get(source, progress->cursor + 1, &record));
         if (is_full(progress)) {
@@ -50,6 +65,20 @@ static result collect(const struct reading *reading, struct source *source, uint
         progress->scanned_count++;
     }
     return RESULT_OK;
+}
+
+/* One that is far behind is led by the index; close to the head a look at each event is cheaper. */
+static result collect_step(const struct reading *reading, struct source *source, uint64_t head,
+                           struct progress *progress) {
+    const bool is_far_behind = progress->cursor + SUBSCRIPTION_SKIP_EVENTS_COUNT_MIN <= head;
+    if (!is_far_behind || !postings_serve(reading->filter)) {
+        return collect(reading, source, NULL, head, progress);
+    }
+    struct postings *postings;
+    TRY(postings_new(reading->feed->index, reading->filter, INDEX_FORWARD, &postings));
+    const result outcome = collect(reading, source, postings, head, progress);
+    postings_free(postings);
+    return outcome;
 }
 
 /* Sets the marks that are due and remembers that they were said. */
@@ -74,7 +103,7 @@ struct step subscription_step(struct reading *reading, struct source *source, bo
     struct progress progress = {.cursor = subscription->cursor};
     message_init(&progress.message, reading->feed->buffers);
 
-    result outcome = collect(reading, source, head, &progress);
+    result outcome = collect_step(reading, source, head, &progress);
     if (!failed(outcome)) {
         const bool moved = progress.message.events_count > 0 || progress.scanned_count >= STEP_EVENTS_COUNT_MAX;
         struct subscription_marks marks = marks_of(subscription, &progress, head, source->log_records_count > 0);
