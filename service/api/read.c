@@ -1,19 +1,26 @@
 /* Read: a finite reading. */
+#include "google/protobuf/timestamp.upb.h"
 #include "service/api/api.h"
 #include "service/api/delivery.h"
 #include "service/api/validate.h"
 
-/* What the request asks for and this version does not serve is refused, never ignored. */
+#define NANOSECONDS_PER_SECOND 1000000000
+
 static bool check(daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
     struct validation validation;
     validation_init(&validation);
     validate_read(&validation, request);
-    if (!validation.failed && daybook_v1_ReadRequest_has_from_time(request)) {
-        error_set(&validation.error, REASON_UNIMPLEMENTED, "from_time is not served by this version");
-        validation.failed = true;
-    }
     if (validation.failed) error_finish(stream, &validation.error);
     return !validation.failed;
+}
+
+/* Nanoseconds since 1970; what lies outside of the range that events are recorded in is its end. */
+static int64_t nanoseconds_of(const google_protobuf_Timestamp *time) {
+    if (time == NULL) return 0;
+    const int64_t seconds = google_protobuf_Timestamp_seconds(time);
+    if (seconds < 0) return 0;
+    if (seconds >= INT64_MAX / NANOSECONDS_PER_SECOND) return INT64_MAX;
+    return seconds * NANOSECONDS_PER_SECOND + google_protobuf_Timestamp_nanos(time);
 }
 
 void api_read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request) {
@@ -24,6 +31,8 @@ void api_read(void *context, daybook_server_stream *stream, const daybook_v1_Rea
     const upb_StringView name = daybook_v1_ReadRequest_stream(request);
     const bool backward = daybook_v1_ReadRequest_direction(request) == daybook_v1_DIRECTION_BACKWARD;
     const struct read_options options = {.stream = bytes_of(name.data, name.size),
+                                         .has_from_time = daybook_v1_ReadRequest_has_from_time(request),
+                                         .from_time_ns = nanoseconds_of(daybook_v1_ReadRequest_from_time(request)),
                                          .from = daybook_v1_ReadRequest_from(request),
                                          .direction = backward ? READING_BACKWARD : READING_FORWARD,
                                          .limit = daybook_v1_ReadRequest_limit(request),

@@ -72,6 +72,10 @@ void validate_read(struct validation *validation, const daybook_v1_ReadRequest *
         const struct field filter = field_of(NULL, "filter");
         validate_filter(validation, &filter, daybook_v1_ReadRequest_filter(request));
     }
+    if (daybook_v1_ReadRequest_has_from_time(request)) {
+        const struct field from_time = field_of(NULL, "from_time");
+        validate_time(validation, &from_time, daybook_v1_ReadRequest_from_time(request));
+    }
     const int32_t direction = daybook_v1_ReadRequest_direction(request);
     if (direction < daybook_v1_DIRECTION_UNSPECIFIED || direction > daybook_v1_DIRECTION_BACKWARD) {
         const struct field field = field_of(NULL, "direction");

@@ -9,6 +9,7 @@
 
 #include "daybook/v1/event.upb.h"
 #include "daybook/v1/event_store.upb.h"
+#include "google/protobuf/timestamp.upb.h"
 #include "service/api/errors.h"
 
 struct validation {
@@ -49,6 +50,7 @@ void validate_subscribe(struct validation *validation, const daybook_v1_Subscrib
 
 /* Used by the above; each checks one message below `field`. */
 void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event);
+void validate_time(struct validation *validation, const struct field *field, const google_protobuf_Timestamp *time);
 void validate_filter(struct validation *validation, const struct field *field, const daybook_v1_Filter *filter);
 
 #endif

@@ -110,19 +110,22 @@ static void validate_content_type(struct validation *validation, const struct fi
     validate_name(validation, &field, content_type);
 }
 
-static void validate_occurred_at(struct validation *validation, const struct field *parent,
-                                 const daybook_v1_Event *event) {
-    const google_protobuf_Timestamp *time = daybook_v1_Event_occurred_at(event);
-    if (time == NULL) return;
+void validate_time(struct validation *validation, const struct field *field, const google_protobuf_Timestamp *time) {
     const int64_t seconds = google_protobuf_Timestamp_seconds(time);
     const int32_t nanos = google_protobuf_Timestamp_nanos(time);
     if (seconds >= TIMESTAMP_SECONDS_MIN && seconds <= TIMESTAMP_SECONDS_MAX && nanos >= 0 &&
         nanos <= TIMESTAMP_NANOS_MAX) {
         return;
     }
-    const struct field field = field_of(parent, "occurred_at");
-    violation_add(validation, REASON_INVALID_FIELD, &field,
+    violation_add(validation, REASON_INVALID_FIELD, field,
                   "is no time; seconds from 0001-01-01 to 9999-12-31 and nanos from 0 to 999999999 are allowed");
+}
+
+static void validate_occurred_at(struct validation *validation, const struct field *parent,
+                                 const daybook_v1_Event *event) {
+    const google_protobuf_Timestamp *time = daybook_v1_Event_occurred_at(event);
+    const struct field field = field_of(parent, "occurred_at");
+    if (time != NULL) validate_time(validation, &field, time);
 }
 
 void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event) {

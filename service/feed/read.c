@@ -12,6 +12,8 @@ void read_begin(struct read *read, const struct read_options *options, uint64_t 
     *read = (struct read){.head = head,
                           .remaining = options->limit == 0 ? UINT64_MAX : options->limit,
                           .backward = options->direction == READING_BACKWARD,
+                          .from_time_is_due = options->has_from_time,
+                          .from_time_ns = options->from_time_ns,
                           .has_stream = options->stream.size > 0,
                           .stream_size = options->stream.size};
     if (read->has_stream) {
@@ -154,6 +156,7 @@ static result step_take(struct reading *reading, struct source *source, struct m
                         enum step_kind *ret_kind) {
     struct read *read = &reading->read;
     bool end;
+    if (read->from_time_is_due) TRY(read_time_resolve(reading, source));
     TRY(collect_step(reading, source, message, &end));
     *ret_kind = STEP_AGAIN;
     if (!end && message->events_count == 0) return RESULT_OK;

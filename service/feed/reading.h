@@ -67,6 +67,8 @@ struct read {
     uint64_t next; /* position, or revision of a stream; 0: the end is reached */
     uint64_t remaining;
     bool backward;
+    bool from_time_is_due; /* the first step turns it into `next` */
+    int64_t from_time_ns;
     bool has_stream;
     bool stream_found; /* at least one of the stream's records was seen */
     bool message_sent;
@@ -128,6 +130,10 @@ struct feed {
     uint32_t threads_count;
     pthread_t threads[READER_THREADS_COUNT_MAX];
 };
+
+/* --- read_time.c ------------------------------------------------------------------------------------------------------ */
+/* Sets where the read begins by the time it was asked for. */
+MUST_USE result read_time_resolve(struct reading *reading, struct source *source);
 
 /* --- pool.c: the threads. -------------------------------------------------------------------------------------------- */
 MUST_USE result pool_start(struct feed *feed);

@@ -71,6 +71,11 @@ MUST_USE result index_last(struct index *index, struct term term, struct index_e
 MUST_USE result index_newest(struct index *index, const struct term *terms, uint32_t count,
                              struct index_entry *ret_entries);
 
+/* The least number of a term whose entry is at `position` or after it (forward), or the greatest whose entry is at it or before
+ * (backward); 0: there is none. By bisection: numbers, of which none is 0 here, ascend with positions. Failures as above. */
+MUST_USE result index_number_at(struct index *index, struct term term, uint64_t position,
+                                enum index_direction direction, uint64_t *ret_number);
+
 struct index_counts {
     uint64_t runs_count;
     uint64_t tail_events_count;

@@ -143,6 +143,32 @@ result index_range(struct index *index, struct term term, uint64_t number, enum 
     return RESULT_OK;
 }
 
+result index_number_at(struct index *index, struct term term, uint64_t position, enum index_direction direction,
+                       uint64_t *ret_number) {
+    const bool forward = direction == INDEX_FORWARD;
+    struct index_entry entry;
+    *ret_number = 0;
+    const result last = index_last(index, term, &entry);
+    if (last.failure == FAILURE_NOT_FOUND) return RESULT_OK;
+    TRY(last);
+    uint64_t low = 1;
+    uint64_t high = entry.number;
+    while (low <= high) {
+        const uint64_t middle = low + (high - low) / 2;
+        uint32_t count;
+        TRY(index_range(index, term, middle, INDEX_FORWARD, 1, &entry, &count));
+        const bool is_behind = count == 0 || entry.position > position || (forward && entry.position == position);
+        if (is_behind) {
+            if (forward && count > 0) *ret_number = entry.number;
+            high = middle - 1;
+        } else {
+            if (!forward) *ret_number = entry.number;
+            low = entry.number + 1;
+        }
+    }
+    return RESULT_OK;
+}
+
 /* Segments are asked for all terms before the next one is: what a term leads to in the table is on its way from memory
  * while the terms before it are looked up. */
 static void segment_newest(const struct index_segment *segment, const struct term *terms, uint32_t count,

@@ -8,9 +8,8 @@
 /* The entries of one term, some at a time. */
 struct list {
     struct term term;
-    bool is_stream;       /* its numbers are revisions, not positions */
-    bool is_ended;        /* there are no entries beyond the hits */
-    uint64_t number_next; /* of a stream: entries before it (in the direction) have been seen */
+    bool is_stream; /* its numbers are revisions, not positions */
+    bool is_ended;  /* there are no entries beyond the hits */
     uint32_t first;
     uint32_t count;
     struct index_entry hits[HITS_COUNT_MAX];
@@ -65,7 +64,6 @@ static void set_add(struct filling *filling, enum term_kind kind, const struct b
         struct list *list = &postings->lists[filling->lists_count++];
         list->term = term_of(kind, names[index]);
         list->is_stream = kind == TERM_STREAM;
-        list->number_next = postings->direction == INDEX_FORWARD ? 1 : UINT64_MAX;
     }
 }
 
@@ -128,44 +126,6 @@ static result list_fetch(struct postings *postings, struct list *list, uint64_t 
     TRY(index_range(postings->index, list->term, number, postings->direction, HITS_COUNT_MAX, list->hits,
                     &list->count));
     list->is_ended = list->count < HITS_COUNT_MAX;
-    if (list->is_ended) return RESULT_OK;
-    const uint64_t last = list->hits[list->count - 1].number;
-    if (postings->direction == INDEX_FORWARD) {
-        list->is_ended = last == UINT64_MAX;
-        list->number_next = last + 1;
-    } else {
-        list->is_ended = last == 0;
-        list->number_next = last - 1;
-    }
-    return RESULT_OK;
-}
-
-/* The least revision of the stream whose event is not before `position` (forward), or the greatest whose event is not
- * behind it (backward), by bisection: revisions ascend with positions. 0: there is none. */
-static result revision_find(struct postings *postings, struct list *list, uint64_t position, uint64_t *ret_revision) {
-    const bool forward = postings->direction == INDEX_FORWARD;
-    struct index_entry last;
-    *ret_revision = 0;
-    const result found = index_last(postings->index, list->term, &last);
-    if (found.failure == FAILURE_NOT_FOUND) return RESULT_OK;
-    TRY(found);
-    uint64_t low = forward ? list->number_next : 1;
-    uint64_t high = !forward && list->number_next < last.number ? list->number_next : last.number;
-    while (low <= high) {
-        const uint64_t middle = low + (high - low) / 2;
-        struct index_entry entry;
-        uint32_t count;
-        TRY(index_range(postings->index, list->term, middle, INDEX_FORWARD, 1, &entry, &count));
-        const bool is_behind = count == 0 || entry.position > position || (forward && entry.position == position);
-        if (is_behind) {
-            if (forward && count > 0) *ret_revision = entry.number;
-            if (middle == 0) break;
-            high = middle - 1;
-        } else {
-            if (!forward) *ret_revision = entry.number;
-            low = (entry.number > middle ? entry.number : middle) + 1;
-        }
-    }
     return RESULT_OK;
 }
 
@@ -182,7 +142,9 @@ static result list_seek(struct postings *postings, struct list *list, uint64_t p
         *ret_position = 0;
         if (list->is_ended) return RESULT_OK;
         uint64_t number = position;
-        if (list->is_stream) TRY(revision_find(postings, list, position, &number));
+        if (list->is_stream) {
+            TRY(index_number_at(postings->index, list->term, position, postings->direction, &number));
+        }
         list->is_ended = number == 0;
         if (!list->is_ended) TRY(list_fetch(postings, list, number));
     }

@@ -136,6 +136,40 @@ class AppendReadTest(harness.DaemonTest):
         self.assertEqual(event, response.events[0].event)
         self.append("s", "Next", expected_revision=1)
 
+    def test_reads_from_a_time(self):
+        for index in range(6):
+            self.append("a" if index % 2 == 0 else "b", f"E{index}", f"F{index}")
+        events = [event for response in self.store.Read(event_store_pb2.ReadRequest()) for event in response.events]
+        backward = event_store_pb2.DIRECTION_BACKWARD
+
+        def positions(nanoseconds, **fields):
+            time = {"seconds": nanoseconds // 10**9, "nanos": nanoseconds % 10**9}
+            return [event[0] for event in self.read(from_time=time, **fields)]
+
+        for place in (0, 4, 10):
+            at = events[place].recorded_at.ToNanoseconds()
+            self.assertEqual(list(range(place + 1, 13)), positions(at), "an append has one time, that of both its events")
+            self.assertEqual(list(range(place + 3, 13)), positions(at + 1))
+            self.assertEqual(list(range(place + 2, 0, -1)), positions(at, direction=backward))
+            self.assertEqual(list(range(place, 0, -1)), positions(at - 1, direction=backward))
+        at = events[4].recorded_at.ToNanoseconds()
+        self.assertEqual([7, 8, 11, 12], positions(at, stream="b"))
+        self.assertEqual([4, 3], positions(at, stream="b", direction=backward))
+        self.assertEqual([5], positions(at, limit=1))
+        self.assertEqual([5, 7, 9, 11], positions(at, filter=event_pb2.Filter(
+            any_of=[event_pb2.Clause(types=["E2", "E3", "E4", "E5"])])))
+        self.assertEqual([], positions(4102444800 * 10**9), "2100")
+        self.assertEqual([], positions(4102444800 * 10**9, stream="b"))
+        self.assertEqual(12, len(positions(4102444800 * 10**9, direction=backward)))
+        self.assertEqual([], positions(10**9, direction=backward))
+        self.assertEqual(12, len(positions(10**9)))
+        for seconds, nanos in ((253402300800, 0), (1, -1), (1, 10**9)):
+            request = event_store_pb2.ReadRequest(from_time={"seconds": seconds, "nanos": nanos})
+            _, details = self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD",
+                                             lambda given=request: list(self.store.Read(given)))
+            self.assertIn("from_time", self.violations(details))
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "STREAM_NOT_FOUND", lambda: positions(at, stream="nobody"))
+
     def test_a_long_history_is_read_whole(self):
         events = [event_pb2.Event(type="T", text="x" * 1000) for _ in range(1000)]
         for _ in range(5):
@@ -151,8 +185,6 @@ class AppendReadTest(harness.DaemonTest):
                      lambda: self.store.GetStream(event_store_pb2.GetStreamRequest(stream="s")),
                      lambda: self.store.DeleteStream(event_store_pb2.DeleteStreamRequest(stream="s"))):
             self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, None, call)
-        request = event_store_pb2.ReadRequest(from_time={"seconds": 1})
-        self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", lambda: list(self.store.Read(request)))
         self.assertEqual(0, self.head())
 
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "google/protobuf/timestamp.upb.h"
 #include "service/base/limits.h"
 #include "service/feed/feed.h"
 #include "tests/unit/service/api/rooms.h"
@@ -130,13 +131,19 @@ Test(read, a_wrong_request_is_refused_with_every_wrong_field) {
     answer_free(&answer);
 }
 
-Test(read, from_time_is_refused_and_never_ignored) {
-    daybook_v1_ReadRequest *request = request_new();
-    cr_assert_not_null(daybook_v1_ReadRequest_mutable_from_time(request, rooms.arena));
-    struct answer answer = refusal_of(request);
-    answer_expect(&answer, DAYBOOK_UNIMPLEMENTED, "UNIMPLEMENTED");
-    cr_assert_not_null(strstr(answer.status.message, "from_time"));
-    answer_free(&answer);
+Test(read, a_time_is_a_place_to_begin) {
+    const uint64_t last = rooms_append_one("s", "Last");
+    size_t count;
+    const daybook_v1_RecordedEvent **events = rooms_read(daybook_v1_ReadRequest_new(rooms.arena), &count);
+    cr_assert_gt(count, 1);
+    const google_protobuf_Timestamp *recorded_at = daybook_v1_RecordedEvent_recorded_at(events[count - 1]);
+    daybook_v1_ReadRequest *request = daybook_v1_ReadRequest_new(rooms.arena);
+    google_protobuf_Timestamp *time = daybook_v1_ReadRequest_mutable_from_time(request, rooms.arena);
+    google_protobuf_Timestamp_set_seconds(time, google_protobuf_Timestamp_seconds(recorded_at));
+    google_protobuf_Timestamp_set_nanos(time, google_protobuf_Timestamp_nanos(recorded_at));
+    const daybook_v1_RecordedEvent **later = rooms_read(request, &count);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(daybook_v1_RecordedEvent_position(later[0]), last);
 }
 
 Test(read, a_drained_feed_lets_no_new_one_in) {
