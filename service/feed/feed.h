@@ -70,10 +70,10 @@ enum reading_direction { READING_FORWARD, READING_BACKWARD };
 /* A finite read: ReadResponse messages up to the head of the moment it was opened. */
 struct read_options {
     struct bytes stream; /* empty: everything; copied */
-    bool has_from_time;  /* from_time_ns says where to begin, instead of `from` */
-    int64_t
-        from_time_ns; /* since 1970: the first event recorded at or after it, or the last at or before it backward */
-    uint64_t from;    /* a revision when `stream` is set, else a position; 0: the first, or the last backward */
+    uint64_t from;       /* a revision when `stream` is set, else a position; 0: the first, or the last backward */
+    /* Instead of `from`: the first event recorded at or after a time, or the last one at or before it backward. */
+    bool has_from_time;
+    int64_t from_time_ns; /* since 1970 */
     enum reading_direction direction;
     uint64_t limit;              /* 0: none */
     const struct filter *filter; /* NULL: everything; owned by the caller until `closed` */
