@@ -11,7 +11,7 @@
 #include "daybook/v1/event_store.grpc.h"
 #include "sdk/cli/common.h"
 
-enum { KEY_TAG = 0x300, KEY_TEXT };
+enum { KEY_TAG = 0x300, KEY_TEXT, KEY_ID, KEY_EXPECT };
 
 /* One request of a long input. */
 #define BATCH_EVENTS_COUNT 500
@@ -28,6 +28,10 @@ struct append_arguments {
     const char *tags[TAGS_COUNT_MAX];
     size_t tags_count;
     bool text; /* the payload need not be JSON */
+    const char *id;
+    bool has_expected_revision;
+    uint64_t expected_revision;
+    bool stream_exists;
 };
 
 /* Events on their way into one request. */
@@ -52,6 +56,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_TEXT:
         arguments->text = true;
         return 0;
+    case KEY_ID:
+        arguments->id = argument;
+        return 0;
+    case KEY_EXPECT:
+        arguments->stream_exists = strcmp(argument, "exists") == 0;
+        arguments->has_expected_revision = !arguments->stream_exists;
+        if (!arguments->stream_exists) arguments->expected_revision = common_number(state, argument, "--expect");
+        return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0) arguments->stream = argument;
         if (state->arg_num == 1) arguments->type = argument;
@@ -60,6 +72,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (state->arg_num < 2) argp_error(state, "a stream and a type are needed");
+        if (arguments->payload != NULL && strcmp(arguments->payload, "-") == 0 &&
+            (arguments->id != NULL || arguments->has_expected_revision || arguments->stream_exists)) {
+            argp_error(state, "--id and --expect are for one event, not for the lines of standard input");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -76,6 +92,10 @@ static bool batch_begin(struct batch *batch, const struct append_arguments *argu
         return false;
     }
     daybook_v1_Write_set_stream(batch->write, upb_StringView_FromString(arguments->stream));
+    daybook_v1_Write_set_stream_exists(batch->write, arguments->stream_exists);
+    if (arguments->has_expected_revision) {
+        daybook_v1_Write_set_expected_revision(batch->write, arguments->expected_revision);
+    }
     return true;
 }
 
@@ -84,6 +104,7 @@ static bool batch_add(struct batch *batch, const struct append_arguments *argume
     char *copy = upb_Arena_Malloc(batch->arena, size + 1);
     if (event == NULL || copy == NULL) return false;
     daybook_v1_Event_set_type(event, upb_StringView_FromString(arguments->type));
+    if (arguments->id != NULL) daybook_v1_Event_set_id(event, upb_StringView_FromString(arguments->id));
     for (size_t index = 0; index < arguments->tags_count; index++) {
         if (!daybook_v1_Event_add_tags(event, upb_StringView_FromString(arguments->tags[index]), batch->arena)) {
             return false;
@@ -108,15 +129,19 @@ static void result_print(const struct append_arguments *arguments, const daybook
     const uint64_t first_position = daybook_v1_WriteResult_first_position(results[0]);
     const uint64_t last_position = daybook_v1_WriteResult_last_position(results[0]);
     const uint64_t last_revision = daybook_v1_WriteResult_last_revision(results[0]);
+    const bool replayed = daybook_v1_AppendResponse_replayed(response);
     if (arguments->common.json) {
-        (void)printf("{\"first_position\":%" PRIu64 ",\"last_position\":%" PRIu64 ",\"last_revision\":%" PRIu64 "}\n",
-                     first_position, last_position, last_revision);
-    } else if (first_position == last_position) {
-        (void)printf("position %" PRIu64 ", %s@%" PRIu64 "\n", last_position, arguments->stream, last_revision);
-    } else {
-        (void)printf("positions %" PRIu64 " to %" PRIu64 ", %s@%" PRIu64 "\n", first_position, last_position,
-                     arguments->stream, last_revision);
+        (void)printf("{\"first_position\":%" PRIu64 ",\"last_position\":%" PRIu64 ",\"last_revision\":%" PRIu64
+                     ",\"replayed\":%s}\n",
+                     first_position, last_position, last_revision, replayed ? "true" : "false");
+        return;
     }
+    if (first_position == last_position) {
+        (void)printf("position %" PRIu64, last_position);
+    } else {
+        (void)printf("positions %" PRIu64 " to %" PRIu64, first_position, last_position);
+    }
+    (void)printf(", %s@%" PRIu64 "%s\n", arguments->stream, last_revision, replayed ? ", recorded before" : "");
 }
 
 /* Sends the batch and frees it. */
@@ -236,6 +261,8 @@ int command_append(int argc, char **argv) {
     common_init(&arguments.common);
     static const struct argp_option options[] = {
         {"tag", KEY_TAG, "TAG", 0, "a tag of the events; may be repeated", 0},
+        {"id", KEY_ID, "UUID", 0, "the event's id: with the same id the command may be repeated safely", 0},
+        {"expect", KEY_EXPECT, "REVISION", 0, "the stream must be at this revision; 0: be new; exists: have events", 0},
         {"text", KEY_TEXT, NULL, 0, "the payload is any text, not JSON", 0},
         {0},
     };

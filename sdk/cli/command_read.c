@@ -2,18 +2,37 @@
 #include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
+#include "google/protobuf/timestamp.upb.h"
 #include "sdk/cli/common.h"
 #include "sdk/cli/print.h"
 
-enum { KEY_FROM = 0x300, KEY_BACKWARD, KEY_LIMIT };
+enum { KEY_FROM = 0x300, KEY_FROM_TIME, KEY_BACKWARD, KEY_LIMIT, KEY_TYPE, KEY_TAG };
+
+/* Of a clause (daybook/v1/event.proto). */
+#define NAMES_COUNT_MAX        64
+#define NANOSECONDS_PER_SECOND 1000000000
+
+struct names {
+    const char *texts[NAMES_COUNT_MAX];
+    size_t count;
+};
 
 struct read_arguments {
     struct common common;
     const char *stream;
     uint64_t from;
+    bool has_from_time;
+    int64_t from_time_ns;
     uint64_t limit;
     bool backward;
+    struct names types;
+    struct names tags;
 };
+
+static void name_add(struct argp_state *state, struct names *names, const char *text, const char *what) {
+    if (names->count == NAMES_COUNT_MAX) argp_error(state, "%s may be given %d times", what, NAMES_COUNT_MAX);
+    names->texts[names->count++] = text;
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     struct read_arguments *arguments = state->input;
@@ -23,6 +42,16 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case KEY_FROM:
         arguments->from = common_number(state, argument, "--from");
+        return 0;
+    case KEY_FROM_TIME:
+        arguments->from_time_ns = common_time(state, argument, "--from-time");
+        arguments->has_from_time = true;
+        return 0;
+    case KEY_TYPE:
+        name_add(state, &arguments->types, argument, "--type");
+        return 0;
+    case KEY_TAG:
+        name_add(state, &arguments->tags, argument, "--tag");
         return 0;
     case KEY_LIMIT:
         arguments->limit = common_number(state, argument, "--limit");
@@ -34,9 +63,38 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         if (arguments->stream != NULL) argp_error(state, "only one stream can be read; \"%s\" is too much", argument);
         arguments->stream = argument;
         return 0;
+    case ARGP_KEY_END:
+        if (arguments->from != 0 && arguments->has_from_time) argp_error(state, "give --from or --from-time, not both");
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+/* One clause: any of the types and all of the tags. */
+static bool filter_set(daybook_v1_ReadRequest *request, const struct read_arguments *arguments, upb_Arena *arena) {
+    if (arguments->types.count + arguments->tags.count == 0) return true;
+    daybook_v1_Filter *filter = daybook_v1_ReadRequest_mutable_filter(request, arena);
+    daybook_v1_Clause *clause = filter == NULL ? NULL : daybook_v1_Filter_add_any_of(filter, arena);
+    if (clause == NULL) return false;
+    for (size_t index = 0; index < arguments->types.count; index++) {
+        const upb_StringView type = upb_StringView_FromString(arguments->types.texts[index]);
+        if (!daybook_v1_Clause_add_types(clause, type, arena)) return false;
+    }
+    for (size_t index = 0; index < arguments->tags.count; index++) {
+        const upb_StringView tag = upb_StringView_FromString(arguments->tags.texts[index]);
+        if (!daybook_v1_Clause_add_tags(clause, tag, arena)) return false;
+    }
+    return true;
+}
+
+static bool from_time_set(daybook_v1_ReadRequest *request, const struct read_arguments *arguments, upb_Arena *arena) {
+    if (!arguments->has_from_time) return true;
+    google_protobuf_Timestamp *time = daybook_v1_ReadRequest_mutable_from_time(request, arena);
+    if (time == NULL) return false;
+    google_protobuf_Timestamp_set_seconds(time, arguments->from_time_ns / NANOSECONDS_PER_SECOND);
+    google_protobuf_Timestamp_set_nanos(time, (int32_t)(arguments->from_time_ns % NANOSECONDS_PER_SECOND));
+    return true;
 }
 
 static daybook_v1_ReadRequest *request_build(const struct read_arguments *arguments, upb_Arena *arena) {
@@ -45,6 +103,7 @@ static daybook_v1_ReadRequest *request_build(const struct read_arguments *argume
     if (arguments->stream != NULL) {
         daybook_v1_ReadRequest_set_stream(request, upb_StringView_FromString(arguments->stream));
     }
+    if (!filter_set(request, arguments, arena) || !from_time_set(request, arguments, arena)) return NULL;
     if (arguments->from != 0) daybook_v1_ReadRequest_set_from(request, arguments->from);
     daybook_v1_ReadRequest_set_limit(request, arguments->limit);
     daybook_v1_ReadRequest_set_direction(request, arguments->backward ? daybook_v1_DIRECTION_BACKWARD
@@ -98,6 +157,10 @@ int command_read(int argc, char **argv) {
     common_init(&arguments.common);
     static const struct argp_option options[] = {
         {"from", KEY_FROM, "NUMBER", 0, "begin here, inclusive: a revision of STREAM, else a position", 0},
+        {"from-time", KEY_FROM_TIME, "TIME", 0, "begin with what was recorded at this time, \"2026-11-23T19:11:00Z\"",
+         0},
+        {"type", KEY_TYPE, "TYPE", 0, "only events of this type; may be repeated: any of them", 0},
+        {"tag", KEY_TAG, "TAG", 0, "only events with this tag; may be repeated: all of them", 0},
         {"backward", KEY_BACKWARD, NULL, 0, "from new to old", 0},
         {"limit", KEY_LIMIT, "COUNT", 0, "at most so many events", 0},
         {0},

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #define SERVER_DEFAULT "127.0.0.1:50051"
 
@@ -95,6 +97,28 @@ int common_fail(const struct common *common, const daybook_status *status) {
     if (status->retryable) (void)fprintf(stderr, "         The same command may succeed when it is run again.\n");
     if (status->code == DAYBOOK_UNAVAILABLE || status->code == DAYBOOK_DEADLINE_EXCEEDED) return EXIT_UNREACHABLE;
     return EXIT_REFUSED;
+}
+
+/* The digits behind "." as nanoseconds; NULL when there are none, or more than nine. */
+static const char *fraction_parse(const char *text, int64_t *ret_nanoseconds) {
+    int64_t unit = 100000000;
+    const char *at = text;
+    *ret_nanoseconds = 0;
+    for (; *at >= '0' && *at <= '9' && unit > 0; at++, unit /= 10) *ret_nanoseconds += (*at - '0') * unit;
+    return at == text || (*at >= '0' && *at <= '9') ? NULL : at;
+}
+
+int64_t common_time(struct argp_state *state, const char *text, const char *what) {
+    struct tm parts = {.tm_isdst = 0};
+    int64_t nanoseconds = 0;
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (end != NULL && *end == '.') end = fraction_parse(end + 1, &nanoseconds);
+    const bool is_time = end != NULL && strcmp(end, "Z") == 0;
+    const time_t seconds = is_time ? timegm(&parts) : -1;
+    if (seconds < 0 || seconds > INT32_MAX * (int64_t)2) {
+        argp_error(state, "%s is \"%s\"; a time from 1970 on in UTC like 2026-11-23T19:11:00Z is needed", what, text);
+    }
+    return (int64_t)seconds * 1000000000 + nanoseconds;
 }
 
 int common_finish(int code) {

@@ -50,6 +50,10 @@ int common_out_of_memory(void);
 /* Parses a number of 64 bits; anything else ends the program as argp does, naming `what`. */
 uint64_t common_number(struct argp_state *state, const char *text, const char *what);
 
+/* Parses "2026-11-23T19:11:00Z", with or without a fraction of a second, as nanoseconds since 1970; anything else ends the
+ * program as above. */
+int64_t common_time(struct argp_state *state, const char *text, const char *what);
+
 /* Flushes standard output; what cannot be written is an error, not silence. */
 int common_finish(int code);
 

@@ -9,17 +9,18 @@
 
 #include "google/protobuf/any.upb.h"
 
-void print_time(const google_protobuf_Timestamp *time, char ret_text[PRINT_TIME_BYTES]) {
+void print_time(const google_protobuf_Timestamp *time, int digits, char ret_text[PRINT_TIME_BYTES]) {
     struct tm parts;
     const time_t seconds = time == NULL ? 0 : (time_t)google_protobuf_Timestamp_seconds(time);
     if (time == NULL || gmtime_r(&seconds, &parts) == NULL) {
         (void)snprintf(ret_text, PRINT_TIME_BYTES, "-");
         return;
     }
+    char fraction[16];
+    (void)snprintf(fraction, sizeof fraction, "%09d", (int)google_protobuf_Timestamp_nanos(time));
     /* Not by strftime, whose year is not filled up to four digits. */
-    (void)snprintf(ret_text, PRINT_TIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900,
-                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                   (int)(google_protobuf_Timestamp_nanos(time) / 1000000));
+    (void)snprintf(ret_text, PRINT_TIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%.*sZ", parts.tm_year + 1900,
+                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, digits, fraction);
 }
 
 void print_base64(const char *data, size_t size, char *ret_text) {
@@ -102,7 +103,7 @@ static json_t *event_json(const daybook_v1_RecordedEvent *recorded) {
     (void)json_object_set_new(object, "stream", text_json(daybook_v1_RecordedEvent_stream(recorded)));
     (void)json_object_set_new(object, "revision",
                               json_integer((json_int_t)daybook_v1_RecordedEvent_revision(recorded)));
-    print_time(daybook_v1_RecordedEvent_recorded_at(recorded), time);
+    print_time(daybook_v1_RecordedEvent_recorded_at(recorded), PRINT_TIME_DIGITS_ALL, time);
     (void)json_object_set_new(object, "recorded_at", json_string(time));
     if (event == NULL) return object;
     (void)json_object_set_new(object, "id", text_json(daybook_v1_Event_id(event)));
@@ -114,7 +115,7 @@ static json_t *event_json(const daybook_v1_RecordedEvent *recorded) {
     }
     (void)json_object_set_new(object, "metadata", metadata_json(event));
     if (daybook_v1_Event_has_occurred_at(event)) {
-        print_time(daybook_v1_Event_occurred_at(event), time);
+        print_time(daybook_v1_Event_occurred_at(event), PRINT_TIME_DIGITS_ALL, time);
         (void)json_object_set_new(object, "occurred_at", json_string(time));
     }
     return object;
@@ -140,7 +141,7 @@ static void put_plain(upb_StringView text) {
 static void event_line(const daybook_v1_RecordedEvent *recorded) {
     const daybook_v1_Event *event = daybook_v1_RecordedEvent_event(recorded);
     char time[PRINT_TIME_BYTES];
-    print_time(daybook_v1_RecordedEvent_recorded_at(recorded), time);
+    print_time(daybook_v1_RecordedEvent_recorded_at(recorded), PRINT_TIME_DIGITS_SHORT, time);
     (void)printf("%8" PRIu64 "  ", daybook_v1_RecordedEvent_position(recorded));
     put_plain(daybook_v1_RecordedEvent_stream(recorded));
     (void)printf("@%" PRIu64 "  %s  ", daybook_v1_RecordedEvent_revision(recorded), time);

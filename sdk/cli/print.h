@@ -16,9 +16,11 @@
 /* Writes one event to standard output. False without memory. */
 bool print_event(const daybook_v1_RecordedEvent *recorded, bool json);
 
-#define PRINT_TIME_BYTES 40
-/* RFC 3339 with milliseconds, "2026-01-02T03:04:05.678Z"; "-" for NULL. */
-void print_time(const google_protobuf_Timestamp *time, char ret_text[PRINT_TIME_BYTES]);
+#define PRINT_TIME_BYTES        40
+#define PRINT_TIME_DIGITS_SHORT 3 /* for people */
+#define PRINT_TIME_DIGITS_ALL   9 /* for programs, which may give it back */
+/* RFC 3339 with so many digits behind the second, "2026-01-02T03:04:05.678Z"; "-" for NULL. */
+void print_time(const google_protobuf_Timestamp *time, int digits, char ret_text[PRINT_TIME_BYTES]);
 
 /* Base64 (RFC 4648) of `size` bytes into `ret_text`, which has PRINT_BASE64_BYTES(size). */
 #define PRINT_BASE64_BYTES(size) (((size) + 2) / 3 * 4 + 1)

@@ -32,6 +32,38 @@ class CommandTest(harness.DaemonTest):
         status = json.loads(self.daybook("status", "--json"))
         self.assertEqual(("SERVING", 3), (status["health"], status["head"]))
 
+    def test_read_by_type_tag_and_time(self):
+        self.daybook("append", "s", "A", "--tag", "x")
+        self.daybook("append", "s", "B", "--tag", "x", "--tag", "y")
+        self.daybook("append", "t", "B")
+        positions = lambda *arguments: [json.loads(line)["position"]
+                                        for line in self.daybook("read", *arguments, "--json").splitlines()]
+        self.assertEqual([1, 2], positions("--tag", "x"))
+        self.assertEqual([2], positions("--tag", "x", "--tag", "y"))
+        self.assertEqual([1, 2, 3], positions("--type", "A", "--type", "B"))
+        self.assertEqual([2], positions("s", "--type", "B"))
+        times = [json.loads(line)["recorded_at"] for line in self.daybook("read", "--json").splitlines()]
+        self.assertEqual([2, 3], positions("--from-time", times[1]))
+        self.assertEqual([1], positions("--from-time", times[0], "--backward"))
+        self.assertEqual([], positions("--from-time", "2100-01-01T00:00:00Z"))
+        for wrong in ("yesterday", "2026-11-23", "2026-11-23T10:00:00", "2026-11-23T10:00:00.Z", "1969-01-01T00:00:00Z"):
+            self.assertIn("2026-11-23T19:11:00Z", self.daybook("read", "--from-time", wrong, code=64))
+        self.assertIn("not both", self.daybook("read", "--from", "1", "--from-time", times[0], code=64))
+
+    def test_append_with_an_id_and_an_expectation(self):
+        arguments = ("append", "s", "A", "{}", "--id", "01890a5d-ac96-774b-bcce-b302099a8057", "--expect", "0")
+        self.assertEqual("position 1, s@1\n", self.daybook(*arguments))
+        self.assertEqual("position 1, s@1, recorded before\n", self.daybook(*arguments))
+        self.assertTrue(json.loads(self.daybook(*arguments, "--json"))["replayed"])
+        self.assertIn("EVENT_ID_CONFLICT", self.daybook("append", "s", "B", "--id", arguments[5], code=1))
+        self.assertIn("REVISION_CONFLICT", self.daybook("append", "s", "A", "--expect", "0", code=1))
+        self.assertIn("REVISION_CONFLICT", self.daybook("append", "t", "A", "--expect", "exists", code=1))
+        self.daybook("append", "s", "A", "--expect", "exists")
+        self.daybook("append", "s", "A", "--expect", "2")
+        self.assertIn("number", self.daybook("append", "s", "A", "--expect", "some", code=64))
+        self.assertIn("one event", self.daybook("append", "s", "A", "-", "--expect", "3", code=64))
+        self.assertEqual("3\n", self.daybook("head"))
+
     def test_lines_of_standard_input(self):
         lines = "".join(json.dumps({"n": n}) + "\n" for n in range(1234)) + "\n"
         self.assertEqual("1234 events appended to s\n", self.daybook("append", "s", "T", "-", stdin=lines))

@@ -77,7 +77,7 @@ Test(command_append, what_is_no_json_is_65_and_not_sent) {
 
 Test(command_append, json_is_one_object_a_line) {
     cr_assert_eq(APPEND(NULL, "order-1", "Placed", "--json"), 0);
-    cr_assert_str_eq(said.out, "{\"first_position\":1,\"last_position\":1,\"last_revision\":1}\n");
+    cr_assert_str_eq(said.out, "{\"first_position\":1,\"last_position\":1,\"last_revision\":1,\"replayed\":false}\n");
 }
 
 Test(command_append, a_refusal_is_1_and_told) {

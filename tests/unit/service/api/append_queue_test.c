@@ -2,6 +2,7 @@
  *
  * `sequencer_submit` is this file's, so that a queue is full or closed when the test says so. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
@@ -20,12 +21,16 @@ static const struct api api = {.event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
 static enum failure refusal;
 static void (*inspect)(const struct append_request *request);
 static uint32_t submitted_count;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* between the test and the server, whose gRPC nobody sees */
 
 result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
     cr_assert_null(sequencer);
+    pthread_mutex_lock(&mutex);
     submitted_count++;
-    if (refusal != FAILURE_NONE) return failure_result(refusal);
-    if (inspect != NULL) inspect(request);
+    const enum failure failure = refusal;
+    if (failure == FAILURE_NONE && inspect != NULL) inspect(request);
+    pthread_mutex_unlock(&mutex);
+    if (failure != FAILURE_NONE) return failure_result(failure);
     request->outcome = APPEND_OUT_OF_MEMORY; /* an answer that needs no result */
     request->done(request);
     return RESULT_OK;
@@ -50,11 +55,20 @@ static void teardown(void) {
 
 TestSuite(append_queue, .init = setup, .fini = teardown);
 
+static struct answer answer_to_bytes(upb_StringView bytes) {
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    const struct answer answer = answer_to(channel, METHOD_APPEND, bytes);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    return answer;
+}
+
 static struct answer answer_to_append(const daybook_v1_AppendRequest *request) {
     size_t size;
     const char *encoded = daybook_v1_AppendRequest_serialize(request, validations_arena, &size);
     cr_assert_not_null(encoded);
-    return answer_to(channel, METHOD_APPEND, upb_StringView_FromDataAndSize(encoded, size));
+    return answer_to_bytes(upb_StringView_FromDataAndSize(encoded, size));
 }
 
 Test(append_queue, a_full_queue_says_so_and_when_to_retry) {
@@ -81,7 +95,7 @@ Test(append_queue, what_is_refused_by_a_check_is_never_submitted) {
     struct answer answer = answer_to_append(request);
     answer_expect(&answer, DAYBOOK_INVALID_ARGUMENT, "INVALID_FIELD");
     answer_free(&answer);
-    answer = answer_to(channel, METHOD_APPEND, text("\xff\xff\xff"));
+    answer = answer_to_bytes(text("\xff\xff\xff"));
     cr_assert_eq(answer.status.code, DAYBOOK_INVALID_ARGUMENT);
     answer_free(&answer);
     cr_assert_eq(submitted_count, 0);
@@ -193,7 +207,7 @@ Test(append_queue, equal_events_are_encoded_to_equal_bytes) {
         memcpy(wire + 7 + START_BYTES, entries[order], ENTRY_BYTES);
         memcpy(wire + 7 + START_BYTES + ENTRY_BYTES, entries[1 - order], ENTRY_BYTES);
         inspect = order == 0 ? keep_encoded : compare_encoded;
-        struct answer answer = answer_to(channel, METHOD_APPEND, upb_StringView_FromDataAndSize(wire, sizeof wire));
+        struct answer answer = answer_to_bytes(upb_StringView_FromDataAndSize(wire, sizeof wire));
         answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
         answer_free(&answer);
     }
