@@ -16,8 +16,8 @@ struct replays {
     struct store_reader *reader;
     bool is_reading;
     struct pending pending;
-    uint32_t next;                                /* of the group's events, the first of the next request */
-    struct term terms[PENDING_COUNT_MAX];         /* of the group's events, in their order */
+    uint32_t next;                                /* the first of the next request */
+    struct term terms[PENDING_COUNT_MAX];         /* of the ids that the group's requests give, in their order */
     struct index_entry newest[PENDING_COUNT_MAX]; /* what the index has of them */
 };
 
@@ -46,8 +46,10 @@ result replays_prepare(struct replays *replays, const struct append_request *req
     for (const struct append_request *request = requests; request != NULL; request = request->next) {
         for (uint32_t write = 0; write < request->writes_count; write++) {
             for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
+                const struct append_event *given = &request->writes[write].events[event];
+                if (given->id_is_new) continue;
                 assert(count < PENDING_COUNT_MAX);
-                replays->terms[count++] = request->writes[write].events[event].id_term;
+                replays->terms[count++] = given->id_term;
             }
         }
     }
@@ -97,7 +99,7 @@ static result id_is_of(struct replays *replays, const struct chunk *chunk, uint6
 static result position_find(struct replays *replays, const struct append_event *event, const struct index_entry *newest,
                             const struct chunk *chunk, uint64_t *ret_position) {
     *ret_position = 0;
-    if (event->id_is_new || pending_get(&replays->pending, event->id_term, event->id, ret_position)) return RESULT_OK;
+    if (pending_get(&replays->pending, event->id_term, event->id, ret_position)) return RESULT_OK;
     if (newest->position == 0) return RESULT_OK;
     struct index_entry hits[HITS_COUNT_MAX];
     uint32_t count;
@@ -110,15 +112,28 @@ static result position_find(struct replays *replays, const struct append_event *
     return RESULT_OK;
 }
 
+/* How many ids the request gives. */
+static uint32_t given_count(const struct append_request *request) {
+    uint32_t count = 0;
+    for (uint32_t write = 0; write < request->writes_count; write++) {
+        for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
+            if (!request->writes[write].events[event].id_is_new) count++;
+        }
+    }
+    return count;
+}
+
 /* Notes every event whose id is known as a conflict, until it turns out to be a replay. */
 static result known_find(struct replays *replays, struct append_request *request, const struct chunk *chunk) {
     const struct index_entry *newest = &replays->newest[replays->next];
-    replays->next += request->events_count;
+    replays->next += given_count(request); /* also when this one fails: the others go on */
     request->conflicts_count = 0;
     for (uint32_t write = 0; write < request->writes_count; write++) {
         for (uint32_t event = 0; event < request->writes[write].events_count; event++) {
+            const struct append_event *given = &request->writes[write].events[event];
             uint64_t position;
-            TRY(position_find(replays, &request->writes[write].events[event], newest++, chunk, &position));
+            if (given->id_is_new) continue;
+            TRY(position_find(replays, given, newest++, chunk, &position));
             if (position == 0) continue;
             request->conflicts[request->conflicts_count++] =
                 (struct append_conflict){.kind = CONFLICT_ID, .index = write, .event = event, .actual = position};

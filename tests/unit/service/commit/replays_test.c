@@ -189,3 +189,18 @@ Test(replays, an_event_whose_id_the_daemon_made_is_always_new) {
     append_free(same);
     append_free(append);
 }
+
+/* Only given ids are looked up: one that is not given must not take the place of one that is. */
+Test(replays, an_id_of_the_daemon_between_given_ones) {
+    struct append *known = append_of("order");
+    (void)commit_one(known);
+    struct append *appends[] = {append_of("stock"), append_copy(known), append_of("order")};
+    append_ids_are_new(appends[0]);
+    commit(appends, 3);
+    cr_assert_not(append_request_of(appends[0])->replayed);
+    expect_replayed(append_request_of(appends[1]), append_request_of(known)->results);
+    cr_assert_not(append_request_of(appends[2])->replayed);
+    cr_assert_eq(store_position_last(rooms.store), 3);
+    for (uint32_t index = 0; index < 3; index++) append_free(appends[index]);
+    append_free(known);
+}
