@@ -42,6 +42,8 @@ static const struct setting settings[] = {
      SETTING_NUMBER, SETTING_AT(grpc_threads), 0, GRPC_THREADS_COUNT_MAX},
     {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
      SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},
+    {"retention-interval-ms", "MILLISECONDS", "how often events that have become too old are looked for", "60000",
+     SETTING_NUMBER, SETTING_AT(retention_interval_ms), RETENTION_INTERVAL_MS_MIN, 86400000},
     {"log-map-bytes", "BYTES", "largest size of the log's file (address space, not memory)", "1099511627776",
      SETTING_NUMBER, SETTING_AT(log_map_bytes), MIB(16), GIB(16384)},
     {"remote-file-system", NULL, "allow the data directory on a network file system, where LMDB is not safe", "false",
@@ -182,6 +184,7 @@ void config_log(const struct config *config) {
     log_info("configuration", "version", DAYBOOK_VERSION, "data", config->data, "listen", config->listen, "log_level",
              config->log_level_text, "log_format", config->log_format_text, "event_bytes_max",
              log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "grpc_threads",
-             log_number(config->grpc_threads), "reader_threads", log_number(config->reader_threads), "log_map_bytes",
+             log_number(config->grpc_threads), "reader_threads", log_number(config->reader_threads),
+             "retention_interval_ms", log_number(config->retention_interval_ms), "log_map_bytes",
              log_number(config->log_map_bytes), "remote_file_system", config->remote_file_system ? "true" : "false");
 }

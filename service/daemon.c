@@ -11,6 +11,7 @@
 #include "service/feed/feed.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
+#include "service/retention/retention.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
 #include "service/store/terms.h"
@@ -24,6 +25,7 @@ struct daemon {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct retention *retention;
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
@@ -35,6 +37,11 @@ struct daemon {
 static void on_committed(void *context, struct chunk *chunk) {
     const struct daemon *daemon = context;
     feed_committed(daemon->feed, chunk);
+}
+
+static void on_rewritten(void *context) {
+    const struct daemon *daemon = context;
+    feed_rewritten(daemon->feed);
 }
 
 static void on_storage_failed(void *context, enum failure failure) {
@@ -89,11 +96,16 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
                                               .reader_threads_count = (uint32_t)config->reader_threads,
                                               .head = store_position_last(daemon->store)};
     TRY(feed_open(&feed_options, &daemon->feed));
-    daemon->listener =
-        (struct commit_listener){.committed = on_committed, .storage_failed = on_storage_failed, .context = daemon};
+    daemon->listener = (struct commit_listener){
+        .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed, .context = daemon};
     const struct sequencer_options sequencer_options = {
         .store = daemon->store, .index = daemon->index, .listener = &daemon->listener};
-    return sequencer_open(&sequencer_options, &daemon->sequencer);
+    TRY(sequencer_open(&sequencer_options, &daemon->sequencer));
+    const struct retention_options retention_options = {.store = daemon->store,
+                                                        .index = daemon->index,
+                                                        .sequencer = daemon->sequencer,
+                                                        .interval_ms = config->retention_interval_ms};
+    return retention_open(&retention_options, &daemon->retention);
 }
 
 /* Half of the cores answer calls: the sequencer, the readers and the index need the others, and a stream whose message and
@@ -111,6 +123,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
         .listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX, .threads_count = grpc_threads_count(config)};
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
+                               .retention = daemon->retention,
                                .store = daemon->store,
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
@@ -170,6 +183,7 @@ void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
 struct daemon *daemon_close(struct daemon *daemon) {
     if (daemon == NULL) return NULL;
     daybook_server_close(daemon->server);
+    retention_close(daemon->retention);
     sequencer_close(daemon->sequencer);
     feed_close(daemon->feed);
     index_close(daemon->index);

@@ -9,12 +9,14 @@
 #include "daybook/v1/event_store.grpc.h"
 
 struct feed;
+struct retention;
 struct sequencer;
 struct store;
 
 struct api {
     struct sequencer *sequencer;
     struct feed *feed;
+    struct retention *retention;
     struct store *store;
     const char *store_id;
     uint64_t event_bytes_max;
@@ -30,5 +32,9 @@ void api_subscribe(void *context, daybook_server_stream *stream, const daybook_v
 void api_get_checkpoint(void *context, daybook_server_call *call, const daybook_v1_GetCheckpointRequest *request);
 void api_list_checkpoints(void *context, daybook_server_call *call, const daybook_v1_ListCheckpointsRequest *request);
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
+void api_update_stream_settings(void *context, daybook_server_call *call,
+                                const daybook_v1_UpdateStreamSettingsRequest *request);
+void api_delete_stream(void *context, daybook_server_call *call, const daybook_v1_DeleteStreamRequest *request);
+void api_erase_events(void *context, daybook_server_call *call, const daybook_v1_EraseEventsRequest *request);
 
 #endif

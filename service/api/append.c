@@ -152,13 +152,7 @@ static void validate_sizes(struct validation *validation, const struct append_re
 
 static void queue_fail(daybook_server_call *call, enum failure failure) {
     struct error error;
-    if (failure == FAILURE_LIMIT) {
-        error_set(&error, REASON_QUEUE_FULL,
-                  "%d requests or %" PRIu64 " bytes of them are waiting to be written; retry later",
-                  QUEUE_REQUESTS_COUNT_MAX, QUEUE_BYTES_MAX);
-    } else {
-        error_of_failure(&error, failure);
-    }
+    error_of_queue(&error, failure);
     error_fail(call, &error);
 }
 

@@ -38,6 +38,8 @@ void append_answer(struct append_request *request) {
     case APPEND_CONDITION_FAILED:
     case APPEND_CHECKPOINT_STALE:
     case APPEND_ID_CONFLICT:
+    case APPEND_STREAM_TOMBSTONED:
+    case APPEND_STREAM_NOT_FOUND:
         append_refuse(append, arena);
         return;
     case APPEND_STORAGE_FULL:

@@ -74,6 +74,7 @@ static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct app
     switch (source->kind) {
     case CONFLICT_WRITE:
     case CONFLICT_CHECK:
+    case CONFLICT_TOMBSTONE:
         return stream_add(conflicts, request, source, arena);
     case CONFLICT_CONDITION:
         return condition_set(conflicts, source, arena);
@@ -81,8 +82,10 @@ static bool conflict_add(daybook_v1_AppendConflicts *conflicts, const struct app
         return checkpoint_set(conflicts, request, source, arena);
     case CONFLICT_ID:
         return event_add(conflicts, request, source, arena);
+    case CONFLICT_MISSING: /* of a deletion, never of an append */
+        break;
     }
-    assert(!"a conflict is one of the five");
+    assert(!"a conflict of an append is one of the six");
     return false;
 }
 
@@ -90,14 +93,16 @@ static size_t conflict_bytes(const struct append_request *request, const struct 
     switch (source->kind) {
     case CONFLICT_WRITE:
     case CONFLICT_CHECK:
+    case CONFLICT_TOMBSTONE:
         return ERROR_CONFLICT_BYTES + conflict_subject(request, source).stream.size;
     case CONFLICT_CONDITION:
     case CONFLICT_CHECKPOINT:
+    case CONFLICT_MISSING:
         return 0; /* there is one at the most, and it is always told */
     case CONFLICT_ID:
         return ERROR_CONFLICT_BYTES + UUID_TEXT_BYTES;
     }
-    assert(!"a conflict is one of the five");
+    assert(!"a conflict of an append is one of the six");
     return 0;
 }
 
@@ -169,6 +174,16 @@ static void ids_explain(const struct append_request *request, struct error *ret_
     ret_error->wrong_count = request->conflicts_count;
 }
 
+/* Nothing else is looked at when a stream is tombstoned. */
+static void tombstones_explain(const struct append_request *request, struct error *ret_error) {
+    const struct append_conflict *first = &request->conflicts[0];
+    const uint32_t count = request->conflicts_count;
+    error_set(ret_error, REASON_STREAM_TOMBSTONED,
+              "the stream of writes[%" PRIu32 "] was deleted for ever%s; nothing was written; use another name",
+              first->index, count == 1 ? "" : ", and so were those of other writes");
+    ret_error->wrong_count = count;
+}
+
 void append_refuse(struct append_call *append, upb_Arena *arena) {
     const struct append_request *request = &append->request;
     struct error error;
@@ -186,6 +201,10 @@ void append_refuse(struct append_call *append, upb_Arena *arena) {
         break;
     case CONFLICT_ID:
         ids_explain(request, &error);
+        break;
+    case CONFLICT_TOMBSTONE:
+    case CONFLICT_MISSING:
+        tombstones_explain(request, &error);
         break;
     }
     error.conflicts = conflicts_build(request, arena);

@@ -9,6 +9,7 @@
 #include "google/protobuf/duration.upb.h"
 #include "google/rpc/error_details.upb.h"
 #include "google/rpc/status.upb.h"
+#include "service/base/limits.h"
 
 #define NANOSECONDS_PER_MILLISECOND 1000000
 #define NO_RETRY                    0
@@ -31,6 +32,7 @@ static const struct {
     [REASON_CONDITION_FAILED] = {"CONDITION_FAILED", DAYBOOK_ABORTED, NO_RETRY},
     [REASON_CHECKPOINT_STALE] = {"CHECKPOINT_STALE", DAYBOOK_ABORTED, NO_RETRY},
     [REASON_EVENT_ID_CONFLICT] = {"EVENT_ID_CONFLICT", DAYBOOK_ALREADY_EXISTS, NO_RETRY},
+    [REASON_STREAM_TOMBSTONED] = {"STREAM_TOMBSTONED", DAYBOOK_FAILED_PRECONDITION, NO_RETRY},
     [REASON_STREAM_NOT_FOUND] = {"STREAM_NOT_FOUND", DAYBOOK_NOT_FOUND, NO_RETRY},
     [REASON_CONSUMER_NOT_FOUND] = {"CONSUMER_NOT_FOUND", DAYBOOK_NOT_FOUND, NO_RETRY},
     [REASON_QUEUE_FULL] = {"QUEUE_FULL", DAYBOOK_RESOURCE_EXHAUSTED, 50},
@@ -83,6 +85,16 @@ void error_of_failure(struct error *ret_error, enum failure failure) {
                   failure_name(failure));
         return;
     }
+}
+
+void error_of_queue(struct error *ret_error, enum failure failure) {
+    if (failure != FAILURE_LIMIT) {
+        error_of_failure(ret_error, failure);
+        return;
+    }
+    error_set(ret_error, REASON_QUEUE_FULL,
+              "%d requests or %" PRIu64 " bytes of them are waiting to be written; retry later",
+              QUEUE_REQUESTS_COUNT_MAX, QUEUE_BYTES_MAX);
 }
 
 /* Adds a detail of a type. Without memory the detail is left out: code and text still go. */

@@ -29,6 +29,7 @@ enum reason {
     REASON_CONDITION_FAILED,
     REASON_CHECKPOINT_STALE,
     REASON_EVENT_ID_CONFLICT,
+    REASON_STREAM_TOMBSTONED,
     REASON_STREAM_NOT_FOUND,
     REASON_CONSUMER_NOT_FOUND,
     REASON_QUEUE_FULL,
@@ -69,6 +70,9 @@ void error_set(struct error *ret_error, enum reason reason, const char *format, 
 
 /* What a failure from the rooms below means to a client. */
 void error_of_failure(struct error *ret_error, enum failure failure);
+
+/* Why the sequencer did not take a request. */
+void error_of_queue(struct error *ret_error, enum failure failure);
 
 /* Ends a call or a stream with the error. */
 void error_fail(daybook_server_call *call, const struct error *error);

@@ -11,6 +11,9 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
     .Head = api_head,
     .GetCheckpoint = api_get_checkpoint,
     .ListCheckpoints = api_list_checkpoints,
+    .UpdateStreamSettings = api_update_stream_settings,
+    .DeleteStream = api_delete_stream,
+    .EraseEvents = api_erase_events,
 };
 
 static const daybook_v1_Admin_handlers admin_handlers = {0};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "service/base/limits.h"
+#include "service/record/record.h"
 
 void validation_init(struct validation *validation) {
     validation->failed = false;
@@ -61,6 +62,13 @@ void validate_name(struct validation *validation, const struct field *field, upb
         violation_add(validation, REASON_INVALID_FIELD, field,
                       "contains a control character; U+0000 to U+001F and U+007F to U+009F are not allowed");
     }
+}
+
+void validate_own_name(struct validation *validation, const struct field *field, upb_StringView name) {
+    validate_name(validation, field, name);
+    if (name.size == 0 || name.data[0] != SYSTEM_NAME_PREFIX) return;
+    violation_add(validation, REASON_INVALID_FIELD, field, "begins with '%c'; such names are the server's own",
+                  SYSTEM_NAME_PREFIX);
 }
 
 void validate_read(struct validation *validation, const daybook_v1_ReadRequest *request) {

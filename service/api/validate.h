@@ -43,13 +43,32 @@ void violation_add(struct validation *validation, enum reason reason, const stru
 /* A name: 1 to NAME_BYTES_MAX bytes, no control characters. */
 void validate_name(struct validation *validation, const struct field *field, upb_StringView name);
 
+/* A name that a client may give to a stream or a type: one that does not begin as the server's own do. */
+void validate_own_name(struct validation *validation, const struct field *field, upb_StringView name);
+
 /* `head`: the last position there is, which neither condition nor checkpoint may lie beyond. */
 void validate_append(struct validation *validation, const daybook_v1_AppendRequest *request, uint64_t head);
 void validate_read(struct validation *validation, const daybook_v1_ReadRequest *request);
 void validate_subscribe(struct validation *validation, const daybook_v1_SubscribeRequest *request);
 
+void validate_settings(struct validation *validation, const daybook_v1_UpdateStreamSettingsRequest *request);
+void validate_delete(struct validation *validation, const daybook_v1_DeleteStreamRequest *request);
+/* `head`: the last position there is, beyond which nothing can be erased. */
+void validate_erase(struct validation *validation, const daybook_v1_EraseEventsRequest *request, uint64_t head);
+
 /* Used by the above; each checks one message below `field`. */
 void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event);
+/* A map of metadata as decoded: its own entries are counted, and those that are hidden among unknown fields are looked for.
+ * False: there are too many to look at each. */
+struct metadata_entries {
+    const void *message;
+    uint32_t field_number;
+    size_t count;
+};
+bool validate_metadata_entries(struct validation *validation, const struct field *field,
+                               const struct metadata_entries *entries);
+void validate_metadata_entry(struct validation *validation, const struct field *field, upb_StringView key,
+                             upb_StringView value);
 void validate_time(struct validation *validation, const struct field *field, const google_protobuf_Timestamp *time);
 void validate_filter(struct validation *validation, const struct field *field, const daybook_v1_Filter *filter);
 

@@ -39,7 +39,7 @@ static void validate_write(struct validation *validation, const daybook_v1_Write
     const daybook_v1_Write *write = writes[index];
     const struct field field = field_at(NULL, "writes", index);
     const struct field stream = field_of(&field, "stream");
-    validate_name(validation, &stream, daybook_v1_Write_stream(write));
+    validate_own_name(validation, &stream, daybook_v1_Write_stream(write));
     validate_expectation(validation, &field, daybook_v1_Write_has_expected_revision(write),
                          daybook_v1_Write_stream_exists(write));
     validate_repeated_stream(validation, &field, writes, index);

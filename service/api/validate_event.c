@@ -67,39 +67,47 @@ static bool validate_utf8(struct validation *validation, const struct field *fie
 /* The decoder takes an entry that holds more than a key and a value for an unknown field of the event. It would be stored
  * as it is and be metadata to every reader, past all that is checked here. */
 static void validate_hidden_metadata(struct validation *validation, const struct field *field,
-                                     const daybook_v1_Event *event) {
+                                     const struct metadata_entries *entries) {
     size_t size;
-    const char *unknown = upb_Message_GetUnknown(event, &size);
-    if (size == 0 || !record_fields_hold(bytes_of(unknown, size), METADATA_FIELD_NUMBER)) return;
+    const char *unknown = upb_Message_GetUnknown(entries->message, &size);
+    if (size == 0 || !record_fields_hold(bytes_of(unknown, size), entries->field_number)) return;
     violation_add(validation, REASON_INVALID_FIELD, field,
                   "has an entry with unknown fields; a key and a value are allowed");
+}
+
+bool validate_metadata_entries(struct validation *validation, const struct field *field,
+                               const struct metadata_entries *entries) {
+    validate_hidden_metadata(validation, field, entries);
+    if (entries->count <= METADATA_COUNT_MAX) return true;
+    violation_add(validation, REASON_TOO_MANY_METADATA, field, "has %zu entries; at most %d are allowed",
+                  entries->count, METADATA_COUNT_MAX);
+    return false;
+}
+
+void validate_metadata_entry(struct validation *validation, const struct field *field, upb_StringView key,
+                             upb_StringView value) {
+    const struct field key_field = field_of(field, "key");
+    const struct field value_field = field_of(field, "value");
+    if (validate_utf8(validation, &key_field, key)) validate_name(validation, &key_field, key);
+    if (value.size > METADATA_VALUE_BYTES_MAX) {
+        violation_add(validation, REASON_INVALID_FIELD, &value_field, "has %zu bytes; at most %d are allowed",
+                      value.size, METADATA_VALUE_BYTES_MAX);
+    } else {
+        (void)validate_utf8(validation, &value_field, value);
+    }
 }
 
 static void validate_metadata(struct validation *validation, const struct field *parent,
                               const daybook_v1_Event *event) {
     const struct field field = field_of(parent, "metadata");
-    validate_hidden_metadata(validation, &field, event);
-    const size_t count = daybook_v1_Event_metadata_size(event);
-    if (count == 0) return;
-    if (count > METADATA_COUNT_MAX) {
-        violation_add(validation, REASON_TOO_MANY_METADATA, &field, "has %zu entries; at most %d are allowed", count,
-                      METADATA_COUNT_MAX);
-        return;
-    }
+    const struct metadata_entries entries = {
+        .message = event, .field_number = METADATA_FIELD_NUMBER, .count = daybook_v1_Event_metadata_size(event)};
+    if (!validate_metadata_entries(validation, &field, &entries) || entries.count == 0) return;
     size_t cursor = kUpb_Map_Begin;
     for (const daybook_v1_Event_MetadataEntry *entry = daybook_v1_Event_metadata_next(event, &cursor); entry != NULL;
          entry = daybook_v1_Event_metadata_next(event, &cursor)) {
-        const struct field key = field_of(&field, "key");
-        const struct field value = field_of(&field, "value");
-        const upb_StringView name = daybook_v1_Event_MetadataEntry_key(entry);
-        const upb_StringView content = daybook_v1_Event_MetadataEntry_value(entry);
-        if (validate_utf8(validation, &key, name)) validate_name(validation, &key, name);
-        if (content.size > METADATA_VALUE_BYTES_MAX) {
-            violation_add(validation, REASON_INVALID_FIELD, &value, "has %zu bytes; at most %d are allowed",
-                          content.size, METADATA_VALUE_BYTES_MAX);
-        } else {
-            (void)validate_utf8(validation, &value, content);
-        }
+        validate_metadata_entry(validation, &field, daybook_v1_Event_MetadataEntry_key(entry),
+                                daybook_v1_Event_MetadataEntry_value(entry));
     }
 }
 
@@ -131,7 +139,7 @@ static void validate_occurred_at(struct validation *validation, const struct fie
 void validate_event(struct validation *validation, const struct field *field, const daybook_v1_Event *event) {
     const struct field type = field_of(field, "type");
     validate_id(validation, field, daybook_v1_Event_id(event));
-    validate_name(validation, &type, daybook_v1_Event_type(event));
+    validate_own_name(validation, &type, daybook_v1_Event_type(event));
     validate_tags(validation, field, event);
     validate_content_type(validation, field, daybook_v1_Event_content_type(event));
     validate_metadata(validation, field, event);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <isa-l/crc.h>
 #include <limits.h>
+#include <openssl/sha.h>
 #include <xxhash.h>
 
 uint32_t checksum_crc32c(struct bytes bytes) {
@@ -13,6 +14,11 @@ uint32_t checksum_crc32c(struct bytes bytes) {
         unsigned char *argument;
     } data = {.read_only = bytes.data};
     return ~crc32_iscsi(data.argument, (int)bytes.size, 0xffffffffu);
+}
+
+void checksum_sha256(struct bytes bytes, uint8_t ret_digest[SHA256_BYTES]) {
+    _Static_assert(SHA256_BYTES == SHA256_DIGEST_LENGTH, "the digest has the standard's size");
+    (void)SHA256(bytes.data, bytes.size, ret_digest);
 }
 
 struct term term_of(enum term_kind kind, struct bytes text) {

@@ -1,4 +1,4 @@
-/* checksum.h: CRC32C of stored bytes and the hash that makes a term of a name.
+/* checksum.h: CRC32C of stored bytes, the hash that makes a term of a name, and the digest of an erased event.
  *
  * Threads: any. */
 #ifndef SERVICE_BASE_CHECKSUM_H
@@ -12,6 +12,10 @@
 
 /* CRC32C (Castagnoli, RFC 3720 appendix B.4), initial value and final inversion included. */
 uint32_t checksum_crc32c(struct bytes bytes);
+
+/* SHA-256 (FIPS 180-4). */
+#define SHA256_BYTES 32
+void checksum_sha256(struct bytes bytes, uint8_t ret_digest[SHA256_BYTES]);
 
 /* What a term is the hash of; the number is part of the hash and so of the format of the index. */
 enum term_kind {

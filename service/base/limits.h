@@ -47,6 +47,9 @@
 /* --- The edge. ---------------------------------------------------------------------------------------------------- */
 #define GRPC_THREADS_COUNT_MAX         64
 #define GRPC_THREADS_COUNT_DEFAULT_MAX 8
+/* Encoded metadata of a stream's settings, and their longest age: a hundred years. */
+#define STREAM_METADATA_BYTES_MAX      KIB(64)
+#define STREAM_MAX_AGE_SECONDS_CEILING UINT64_C(3153600000)
 /* Entries of a page of a list. */
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX     1000
@@ -86,6 +89,15 @@
 #define INDEX_RUNS_MERGED_COUNT 8
 /* Events in memory before appends wait for the index thread: four runs. */
 #define INDEX_TAIL_EVENTS_COUNT_MAX (4 * INDEX_RUN_EVENTS_COUNT)
+/* A row of the table `streams`: the metadata and a hundred bytes of numbers. */
+#define STREAM_ROW_BYTES_MAX (STREAM_METADATA_BYTES_MAX + 128)
+/* What a rewritten event counts for in the queue and in a group: its page is written anew. */
+#define REWRITE_BYTES_TYPICAL KIB(4)
+/* Events that one step of the retention removes: each may be on a page of its own, so a step writes a mebibyte at most and
+ * the appends of its group wait for that. */
+#define RETENTION_STEP_EVENTS_COUNT_MAX 256
+#define RETENTION_INTERVAL_MS_DEFAULT   60000
+#define RETENTION_INTERVAL_MS_MIN       100
 /* Streams whose last revision is kept in memory. */
 #define STREAM_CACHE_COUNT_MAX 65536
 

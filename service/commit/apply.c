@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "service/commit/changes.h"
 #include "service/commit/conditions.h"
 #include "service/commit/replays.h"
 #include "service/commit/revisions.h"
@@ -36,14 +37,15 @@ result apply_init(struct apply *apply, struct store *store, struct revisions *re
     return RESULT_OK;
 }
 
-static bool expectation_holds(enum expectation expectation, uint64_t expected, uint64_t actual) {
+/* A deleted stream counts as new, and still has its revision. */
+static bool expectation_holds(enum expectation expectation, uint64_t expected, const struct stream_now *now) {
     switch (expectation) {
     case EXPECT_ANY:
         return true;
     case EXPECT_REVISION:
-        return actual == expected;
+        return now->revision == expected || (expected == 0 && !now->exists);
     case EXPECT_EXISTS:
-        return actual > 0;
+        return now->exists;
     }
     assert(!"an expectation is one of the three");
     return false;
@@ -52,9 +54,10 @@ static bool expectation_holds(enum expectation expectation, uint64_t expected, u
 /* Checks one stream and notes a conflict. */
 static result stream_check(struct apply *apply, struct append_request *request, enum conflict_kind kind, uint32_t index,
                            const struct append_check *check) {
-    uint64_t actual;
-    TRY(revisions_get(apply->revisions, check->term, check->stream, &actual));
-    if (expectation_holds(check->expectation, check->expected_revision, actual)) return RESULT_OK;
+    struct stream_now now;
+    TRY(stream_now_get(apply, check->term, check->stream, &now));
+    if (expectation_holds(check->expectation, check->expected_revision, &now)) return RESULT_OK;
+    const uint64_t actual = check->expectation == EXPECT_EXISTS ? 0 : now.revision;
     request->conflicts[request->conflicts_count++] =
         (struct append_conflict){.kind = kind, .index = index, .actual = actual};
     return RESULT_OK;
@@ -62,7 +65,6 @@ static result stream_check(struct apply *apply, struct append_request *request, 
 
 /* Finds every conflict, not just the first, against the state before the request. */
 static result conflicts_find(struct apply *apply, struct append_request *request) {
-    request->conflicts_count = 0;
     for (uint32_t index = 0; index < request->writes_count; index++) {
         const struct append_write *write = &request->writes[index];
         if (write->expectation == EXPECT_ANY) continue;
@@ -80,6 +82,7 @@ static result conflicts_find(struct apply *apply, struct append_request *request
 
 static result event_write(struct apply *apply, const struct record *record, struct chunk *chunk) {
     struct bytes encoded;
+    apply->is_changed = true;
     TRY(chunk_append(chunk, record, &encoded));
     return store_append(apply->store, record->position, encoded);
 }
@@ -104,13 +107,14 @@ static result write_apply(struct apply *apply, const struct append_write *write,
     ret_result->last_revision = revision;
     ret_result->last_position = apply->position_last;
     revisions_set(apply->revisions, write->term, write->stream, revision);
-    return RESULT_OK;
+    return stream_follow_write(apply, write->stream, revision);
 }
 
-static result condition_check(struct apply *apply, struct append_request *request, const struct chunk *chunk) {
+static result condition_check(struct apply *apply, struct append_request *request, const struct chunk *chunk,
+                              int64_t now_ns) {
     if (request->condition == NULL) return RESULT_OK;
     uint64_t position;
-    TRY(conditions_violation(apply->conditions, request->condition, chunk, &position));
+    TRY(conditions_violation(apply->conditions, request->condition, chunk, now_ns, &position));
     if (position == 0) return RESULT_OK;
     request->conflicts[request->conflicts_count++] =
         (struct append_conflict){.kind = CONFLICT_CONDITION, .actual = position};
@@ -147,57 +151,81 @@ static enum append_outcome outcome_of(const struct append_request *request) {
         return APPEND_CHECKPOINT_STALE;
     case CONFLICT_ID:
         return APPEND_ID_CONFLICT;
+    case CONFLICT_TOMBSTONE:
+        return APPEND_STREAM_TOMBSTONED;
+    case CONFLICT_MISSING:
+        return APPEND_STREAM_NOT_FOUND;
     }
-    assert(!"a conflict is one of the five");
+    assert(!"a conflict is one of the seven");
     return APPEND_PENDING;
 }
 
-/* Looks up every stream that is written, so that damage is found before the request has left a trace. */
-static result streams_probe(struct apply *apply, const struct append_request *request) {
-    for (uint32_t index = 0; index < request->writes_count; index++) {
-        uint64_t revision;
-        TRY(revisions_get(apply->revisions, request->writes[index].term, request->writes[index].stream, &revision));
-    }
-    return RESULT_OK;
+/* What stands against the request, a tombstone before anything that could be put right. Every stream that is written is looked
+ * up here, so that damage is found before the request has left a trace. */
+static result request_check(struct apply *apply, struct append_request *request, int64_t now_ns,
+                            const struct chunk *chunk) {
+    TRY(changes_check(apply, request));
+    if (request->conflicts_count > 0) return RESULT_OK;
+    TRY(conflicts_find(apply, request));
+    TRY(condition_check(apply, request, chunk, now_ns));
+    TRY(checkpoint_check(apply, request));
+    return request->rewrite == NULL ? RESULT_OK : rewrite_probe(apply, request->rewrite);
 }
 
 /* Decides whether the request can be written: APPEND_PENDING, it can. */
-static result request_decide(struct apply *apply, struct append_request *request, const struct chunk *chunk) {
-    enum replay replay;
-    TRY(replays_find(apply->replays, request, chunk, &replay));
+static result request_decide(struct apply *apply, struct append_request *request, int64_t now_ns,
+                             const struct chunk *chunk) {
+    enum replay replay = REPLAY_NONE;
+    request->conflicts_count = 0;
+    if (request->events_count > 0) TRY(replays_find(apply->replays, request, chunk, &replay));
     request->replayed = replay == REPLAY_COMPLETE;
     if (replay == REPLAY_COMPLETE) {
         request->outcome = APPEND_COMMITTED;
         return RESULT_OK;
     }
-    if (replay == REPLAY_NONE) {
-        TRY(conflicts_find(apply, request));
-        TRY(condition_check(apply, request, chunk));
-        TRY(checkpoint_check(apply, request));
-        TRY(streams_probe(apply, request));
-    }
+    if (replay == REPLAY_NONE) TRY(request_check(apply, request, now_ns, chunk));
     request->outcome = outcome_of(request);
     return RESULT_OK;
 }
 
+/* Nothing to erase, nothing to tell. */
+static bool writes_are_due(const struct append_request *request) {
+    const struct append_rewrite *rewrite = request->rewrite;
+    return rewrite == NULL || rewrite->kind != REWRITE_ERASE || rewrite->rewritten_count > 0;
+}
+
+static result request_write(struct apply *apply, struct append_request *request, struct chunk *chunk) {
+    if (request->rewrite != NULL) TRY(rewrite_write(apply, request->rewrite, apply->recorded_last_ns));
+    if (!writes_are_due(request)) return RESULT_OK;
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        TRY(write_apply(apply, &request->writes[index], &request->results[index], chunk));
+    }
+    if (request->change != NULL) TRY(change_write(apply, request->change));
+    return checkpoint_write(apply, request->checkpoint);
+}
+
+/* The time of a request: later than that of every append before it. */
+static int64_t time_after(const struct apply *apply, int64_t now_ns) {
+    return now_ns > apply->recorded_last_ns ? now_ns : apply->recorded_last_ns + 1;
+}
+
 static result request_apply(struct apply *apply, struct append_request *request, int64_t now_ns, struct chunk *chunk) {
-    const result decided = request_decide(apply, request, chunk);
+    const result decided = request_decide(apply, request, time_after(apply, now_ns), chunk);
     if (decided.failure == FAILURE_CORRUPT) {
         request->outcome = APPEND_STORAGE_CORRUPT;
         return RESULT_OK;
     }
     TRY(decided);
     if (request->outcome != APPEND_PENDING) return RESULT_OK;
-    apply->recorded_last_ns = now_ns > apply->recorded_last_ns ? now_ns : apply->recorded_last_ns + 1;
-    for (uint32_t index = 0; index < request->writes_count; index++) {
-        TRY(write_apply(apply, &request->writes[index], &request->results[index], chunk));
-    }
-    TRY(checkpoint_write(apply, request->checkpoint));
+    apply->recorded_last_ns = time_after(apply, now_ns);
+    TRY(request_write(apply, request, chunk));
     request->outcome = APPEND_COMMITTED;
     return RESULT_OK;
 }
 
 result apply_group(struct apply *apply, struct append_request *requests, int64_t now_ns, struct chunk *chunk) {
+    apply->is_changed = false;
+    apply->is_rewritten = false;
     TRY(replays_prepare(apply->replays, requests));
     for (struct append_request *request = requests; request != NULL; request = request->next) {
         TRY(request_apply(apply, request, now_ns, chunk));

@@ -23,6 +23,8 @@ struct apply {
     uint64_t position_last;
     int64_t recorded_last_ns;
     int64_t recorded_committed_ns; /* what recorded_last_ns falls back to */
+    bool is_changed;               /* the group has written something: there is something to commit */
+    bool is_rewritten;             /* it has changed what may be shown of records that were there before it */
 };
 
 /* Begins after what the store holds. FAILURE_CORRUPT when its last record is damaged, and the failures of reading. */

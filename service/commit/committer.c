@@ -76,7 +76,7 @@ static result chunk_index(struct committer *committer, const struct chunk *chunk
 static result group_write(struct committer *committer, const struct log_group *group, struct chunk *chunk) {
     TRY(store_begin(committer->store));
     result outcome = apply_group(&committer->apply, group->requests.first, group->now_ns, chunk);
-    if (!failed(outcome) && chunk_records_count(chunk) > 0) {
+    if (!failed(outcome) && committer->apply.is_changed) {
         outcome = store_commit(committer->store);
     } else {
         store_abort(committer->store);
@@ -105,6 +105,9 @@ result committer_commit(struct committer *committer, const struct log_group *gro
     outcome = group_write(committer, group, chunk);
     if (failed(outcome)) group_fail(group, outcome.failure);
     const uint32_t count = failed(outcome) ? 0 : chunk_records_count(chunk);
+    if (!failed(outcome) && committer->apply.is_rewritten) {
+        committer->listener->rewritten(committer->listener->context);
+    }
     if (count > 0) {
         /* The group is on disk: should the index fail now, its requests are committed, but nobody could read them yet. */
         outcome = chunk_index(committer, chunk);

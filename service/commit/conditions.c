@@ -8,12 +8,15 @@
 #include "service/store/postings.h"
 #include "service/store/store.h"
 #include "service/store/terms.h"
+#include "service/store/visibility.h"
 
 /* A group may hold hundreds of conditions and thousands of events, and each condition is asked of each event before it.
  * So every event of the group has a signature, a bit for each of its terms: one without the bits of a clause cannot match
  * it, and needs no closer look. */
 struct conditions {
+    struct store *store;
     struct index *index;
+    int64_t now_ns; /* of the condition that is being decided */
     struct store_reader *reader;
     uint32_t signatures_count; /* of the group's first events; the others follow when they are asked for */
     uint64_t signatures[PENDING_COUNT_MAX];
@@ -22,6 +25,7 @@ struct conditions {
 result conditions_new(struct store *store, struct index *index, struct conditions **ret_conditions) {
     struct conditions *conditions = calloc(1, sizeof *conditions);
     if (conditions == NULL) return failure_result(FAILURE_MEMORY);
+    conditions->store = store;
     conditions->index = index;
     const result outcome = store_reader_open(store, &conditions->reader);
     if (failed(outcome)) {
@@ -96,6 +100,7 @@ static result clause_violation(const struct conditions *conditions, const struct
         if (at <= condition->after || !mask_admits(&mask, conditions->signatures[index])) continue;
         bool matches;
         TRY(filter_match(condition->filter, chunk_record(chunk, index), &matches));
+        if (matches) TRY(store_shows(conditions->store, chunk_record(chunk, index), conditions->now_ns, &matches));
         if (matches) *position = at;
     }
     return RESULT_OK;
@@ -119,7 +124,12 @@ static result committed_matches(struct conditions *conditions, const struct filt
     /* The index only holds what is committed: a hit without its record is damage. */
     if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
     TRY(found);
-    return filter_match(filter, encoded, ret_matches);
+    bool matches;
+    TRY(filter_match(filter, encoded, &matches));
+    /* By the rows of the transaction: an earlier request of the group may have deleted the stream. */
+    if (matches) TRY(store_shows(conditions->store, encoded, conditions->now_ns, &matches));
+    *ret_matches = matches;
+    return RESULT_OK;
 }
 
 static result postings_violation(struct conditions *conditions, struct postings *postings,
@@ -165,7 +175,8 @@ static result any_violation(struct conditions *conditions, const struct append_c
 }
 
 result conditions_violation(struct conditions *conditions, const struct append_condition *condition,
-                            const struct chunk *chunk, uint64_t *ret_position) {
+                            const struct chunk *chunk, int64_t now_ns, uint64_t *ret_position) {
+    conditions->now_ns = now_ns;
     if (condition->filter == NULL) return any_violation(conditions, condition, chunk, ret_position);
     TRY(committed_violation(conditions, condition, ret_position));
     if (*ret_position != 0) return RESULT_OK;

@@ -19,10 +19,11 @@ struct store;
 MUST_USE result conditions_new(struct store *store, struct index *index, struct conditions **ret_conditions);
 struct conditions *conditions_free(struct conditions *conditions);
 
-/* The first event that violates the condition; 0: it holds. `chunk` has the events of the group, and the store is otherwise
- * at rest. FAILURE_MEMORY, FAILURE_CORRUPT and FAILURE_STORAGE from below. */
+/* The first event that violates the condition; 0: it holds. Only events that may be shown at `now_ns` do: a decision stands
+ * on what could be read. `chunk` has the events of the group, whose transaction is open. FAILURE_MEMORY, FAILURE_CORRUPT
+ * and FAILURE_STORAGE from below. */
 MUST_USE result conditions_violation(struct conditions *conditions, const struct append_condition *condition,
-                                     const struct chunk *chunk, uint64_t *ret_position);
+                                     const struct chunk *chunk, int64_t now_ns, uint64_t *ret_position);
 
 /* Ends the group, whichever way. */
 void conditions_clear(struct conditions *conditions);

@@ -5,6 +5,7 @@
 
 #include "service/commit/pending.h"
 #include "service/record/record.h"
+#include "service/record/remains.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
 
@@ -142,6 +143,11 @@ static result known_find(struct replays *replays, struct append_request *request
     return RESULT_OK;
 }
 
+/* Of an event whose bytes were taken away since, what is left decides. */
+static bool is_event(const struct record *record, const struct append_event *event) {
+    return bytes_equal(record->event, event->encoded) || remains_match(record, event->id, event->encoded);
+}
+
 /* Whether the known events of one write, from `known` on, are this write, after what `last_position` says. */
 static result write_matches(struct replays *replays, const struct append_write *write,
                             const struct append_conflict *known, const struct chunk *chunk, uint64_t *last_position,
@@ -151,8 +157,7 @@ static result write_matches(struct replays *replays, const struct append_write *
         struct record record;
         TRY(record_get(replays, chunk, known[index].actual, &record));
         const bool follows = index == 0 ? record.position > *last_position : record.position == *last_position + 1;
-        if (!follows || !bytes_equal(record.stream, write->stream) ||
-            !bytes_equal(record.event, write->events[index].encoded)) {
+        if (!follows || !bytes_equal(record.stream, write->stream) || !is_event(&record, &write->events[index])) {
             return RESULT_OK;
         }
         if (index == 0) {

@@ -56,6 +56,35 @@ struct append_checkpoint {
     uint64_t position; /* greater than the stored one */
 };
 
+/* What becomes of a stream. With a deletion the request has one write, the event that tells of it. */
+enum stream_change_kind { STREAM_CHANGE_SETTINGS, STREAM_CHANGE_DELETE, STREAM_CHANGE_TOMBSTONE };
+struct append_stream_change {
+    enum stream_change_kind kind;
+    struct bytes stream;
+    struct term term;
+    /* Of STREAM_CHANGE_SETTINGS. */
+    uint64_t max_age_seconds;
+    uint64_t max_count;
+    uint64_t truncate_before; /* set to what is stored: at most the next revision */
+    struct bytes metadata;
+};
+
+/* Events whose bytes are taken away. */
+enum rewrite_kind {
+    REWRITE_ERASE,  /* the writes tell of it, and are made only when there was something to erase */
+    REWRITE_REMOVE, /* events of one stream that are not shown any more; those that are shown are left alone */
+};
+struct append_rewrite {
+    enum rewrite_kind kind;
+    const uint64_t *positions; /* ascending, none beyond the head */
+    uint32_t positions_count;
+    uint32_t rewritten_count; /* set by apply */
+    uint64_t rewritten_bytes; /* set by apply: how much smaller the records have become */
+    /* Of REWRITE_REMOVE: all events of the stream below this revision are among the positions, or were removed before. */
+    struct bytes stream;
+    uint64_t removed_before;
+};
+
 /* Where the events of one write went. */
 struct append_result {
     uint64_t first_revision;
@@ -71,6 +100,8 @@ enum conflict_kind {
     CONFLICT_CONDITION,  /* the event at position `actual` violates the condition */
     CONFLICT_CHECKPOINT, /* the consumer has come to position `actual` already */
     CONFLICT_ID,         /* the id of writes[index].events[event] is known: it is at position `actual` */
+    CONFLICT_TOMBSTONE,  /* the stream of writes[index], or of the change, is tombstoned at revision `actual` */
+    CONFLICT_MISSING,    /* the stream of the change has no events, or was deleted before */
 };
 struct append_conflict {
     enum conflict_kind kind;
@@ -86,6 +117,8 @@ enum append_outcome {
     APPEND_CONDITION_FAILED,  /* `conflicts` says by which event; the checkpoint may be among them */
     APPEND_CHECKPOINT_STALE,  /* the checkpoint alone; `conflicts` says where the consumer is */
     APPEND_ID_CONFLICT,       /* some ids are known, and it is not a replay; `conflicts` says which */
+    APPEND_STREAM_TOMBSTONED, /* `conflicts` says which streams */
+    APPEND_STREAM_NOT_FOUND,  /* what is to be deleted is not there */
     APPEND_STORAGE_FULL,      /* nothing was written */
     APPEND_STORAGE_CORRUPT,   /* a record it had to look at is damaged; nothing was written */
     APPEND_OUTCOME_UNKNOWN,   /* the disk failed under the commit: it may or may not be there after the restart */
@@ -101,6 +134,8 @@ struct append_request {
     uint32_t checks_count;
     const struct append_condition *condition;     /* NULL: none */
     const struct append_checkpoint *checkpoint;   /* NULL: none */
+    struct append_stream_change *change;          /* NULL: none */
+    struct append_rewrite *rewrite;               /* NULL: none */
     uint32_t events_count;                        /* of all writes */
     uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
     struct append_result *results;                /* writes_count of them, filled when committed */

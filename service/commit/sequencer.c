@@ -121,7 +121,8 @@ struct sequencer *sequencer_close(struct sequencer *sequencer) {
 }
 
 result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
-    assert(request->writes_count > 0 && request->events_count > 0 && request->done != NULL);
+    assert(request->events_count > 0 || request->change != NULL || request->rewrite != NULL);
+    assert((request->events_count > 0) == (request->writes_count > 0) && request->done != NULL);
     request->outcome = APPEND_PENDING;
     request->conflicts_count = 0;
     return queue_push(&sequencer->queue, request);

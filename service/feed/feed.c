@@ -63,6 +63,10 @@ void feed_committed(struct feed *feed, struct chunk *chunk) {
     pthread_mutex_unlock(&feed->mutex);
 }
 
+void feed_rewritten(struct feed *feed) {
+    tail_clear(&feed->tail);
+}
+
 uint64_t feed_head(const struct feed *feed) {
     return atomic_load_explicit(&feed->head, memory_order_acquire);
 }

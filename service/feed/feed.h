@@ -38,6 +38,9 @@ struct feed *feed_close(struct feed *feed);
 /* What the sequencer tells: publishes the chunk in the tail, then advances the head, then wakes who waits. */
 void feed_committed(struct feed *feed, struct chunk *chunk);
 
+/* What the sequencer tells before that, when it has rewritten older records: memory forgets what it has of them. */
+void feed_rewritten(struct feed *feed);
+
 /* The last position that may be read: durable and published. Any thread. */
 uint64_t feed_head(const struct feed *feed);
 

@@ -19,6 +19,7 @@ void read_begin(struct read *read, const struct read_options *options, uint64_t 
     if (read->has_stream) {
         memcpy(read->stream, options->stream.data, options->stream.size);
         read->term = term_of(TERM_STREAM, options->stream);
+        read->stream_is_due = true;
         read->next = options->from != 0 ? options->from : read->backward ? UINT64_MAX : 1;
         return;
     }
@@ -67,8 +68,14 @@ static result stream_position_take(struct reading *reading, uint64_t *ret_positi
             *ret_position = 0;
             return RESULT_OK;
         }
-        const uint64_t position = read->hits[read->hits_first++].position;
-        if (position > read->head) continue;
+        const struct index_entry *hit = &read->hits[read->hits_first++];
+        const uint64_t position = hit->position;
+        if (position > read->head || (!read->backward && hit->number < read->first_revision)) continue;
+        if (hit->number < read->first_revision) {
+            read->next = 0;
+            read->hits_first = read->hits_count;
+            continue;
+        }
         *ret_position = position;
         return RESULT_OK;
     }
@@ -90,6 +97,7 @@ static result record_take(struct reading *reading, struct source *source, uint64
     if (read->has_stream) TRY(is_of_stream(read, record, &matches));
     if (matches) read->stream_found = true;
     if (matches && reading->filter != NULL) TRY(filter_match(reading->filter, record, &matches));
+    if (matches) TRY(source_shows(source, record, &matches));
     if (!matches) return RESULT_OK;
     TRY(message_add_record(message, record));
     read->remaining--;
@@ -136,6 +144,7 @@ static result collect_step(struct reading *reading, struct source *source, struc
 static result stream_exists(struct reading *reading, struct source *source, bool *ret_exists) {
     struct read *read = &reading->read;
     read->next = read->backward ? UINT64_MAX : 1;
+    read->first_revision = 1;
     read->hits_first = read->hits_count;
     result outcome = RESULT_OK;
     while (!failed(outcome) && !read->stream_found) {
@@ -152,11 +161,20 @@ static result stream_exists(struct reading *reading, struct source *source, bool
     return outcome;
 }
 
+/* A stream begins where deletion, truncation and max_count have left it. */
+static result stream_begin(struct read *read, struct source *source) {
+    TRY(source_first_revision(source, bytes_of(read->stream, read->stream_size), &read->first_revision));
+    if (!read->backward && read->next != 0 && read->next < read->first_revision) read->next = read->first_revision;
+    read->stream_is_due = false;
+    return RESULT_OK;
+}
+
 static result step_take(struct reading *reading, struct source *source, struct message *message,
                         enum step_kind *ret_kind) {
     struct read *read = &reading->read;
     bool end;
     if (read->from_time_is_due) TRY(read_time_resolve(reading, source));
+    if (read->stream_is_due) TRY(stream_begin(read, source));
     TRY(collect_step(reading, source, message, &end));
     *ret_kind = STEP_AGAIN;
     if (!end && message->events_count == 0) return RESULT_OK;

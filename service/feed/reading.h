@@ -68,6 +68,8 @@ struct read {
     uint64_t remaining;
     bool backward;
     bool from_time_is_due; /* the first step turns it into `next` */
+    bool stream_is_due;    /* the first step looks at where the stream begins */
+    uint64_t first_revision;
     int64_t from_time_ns;
     bool has_stream;
     bool stream_found; /* at least one of the stream's records was seen */

@@ -59,6 +59,7 @@ static result collect(const struct reading *reading, struct source *source, stru
         }
         bool matches = true;
         if (reading->filter != NULL) TRY(filter_match(reading->filter, record, &matches));
+        if (matches) TRY(source_shows(source, record, &matches));
         if (matches) TRY(message_add_record(&progress->message, record));
         progress->last = record;
         progress->cursor++;

@@ -45,6 +45,12 @@ void tail_publish(struct tail *tail, struct chunk *chunk) {
     pthread_mutex_unlock(&tail->mutex);
 }
 
+void tail_clear(struct tail *tail) {
+    pthread_mutex_lock(&tail->mutex);
+    while (tail->count > 0) drop_oldest(tail);
+    pthread_mutex_unlock(&tail->mutex);
+}
+
 static struct chunk *find_locked(const struct tail *tail, uint64_t position) {
     if (tail->count == 0 || position < chunk_position_first(chunk_at(tail, 0)) ||
         position > chunk_position_last(chunk_at(tail, tail->count - 1))) {

@@ -31,6 +31,9 @@ void tail_publish(struct tail *tail, struct chunk *chunk);
 /* The chunk that holds a position, with a reference for the caller; NULL outside the window. */
 struct chunk *tail_find(struct tail *tail, uint64_t position);
 
+/* Forgets all chunks: what they hold is no longer what is stored. Who has a reference to one keeps it. */
+void tail_clear(struct tail *tail);
+
 size_t tail_memory_bytes(struct tail *tail);
 
 #endif

@@ -13,6 +13,7 @@ enum {
     TAG_REVISION = 0x18,
     TAG_RECORDED_AT = 0x22,
     TAG_EVENT = 0x2a,
+    TAG_ERASURE = 0x32,
     TAG_SECONDS = 0x08,
     TAG_NANOSECONDS = 0x10,
 };
@@ -61,7 +62,8 @@ static uint8_t *bytes_field_write(uint8_t *out, uint8_t tag, struct bytes bytes)
 
 size_t record_size(const struct record *record) {
     return number_size(record->position) + bytes_field_size(record->stream.size) + number_size(record->revision) +
-           bytes_field_size(time_size(time_of(record->recorded_ns))) + bytes_field_size(record->event.size);
+           bytes_field_size(time_size(time_of(record->recorded_ns))) + bytes_field_size(record->event.size) +
+           (record->erasure.size > 0 ? bytes_field_size(record->erasure.size) : 0);
 }
 
 uint8_t *record_write(const struct record *record, uint8_t *out) {
@@ -75,7 +77,8 @@ uint8_t *record_write(const struct record *record, uint8_t *out) {
     out = varint_write(out, time_size(time));
     out = number_write(out, TAG_SECONDS, time.seconds);
     out = number_write(out, TAG_NANOSECONDS, time.nanoseconds);
-    return bytes_field_write(out, TAG_EVENT, record->event);
+    out = bytes_field_write(out, TAG_EVENT, record->event);
+    return record->erasure.size > 0 ? bytes_field_write(out, TAG_ERASURE, record->erasure) : out;
 }
 
 /* Readers of one field: NULL when it is not there or runs over the end. */
@@ -116,6 +119,7 @@ result record_read(struct bytes encoded, struct record *ret_record) {
     at = number_read(at, end, TAG_REVISION, &record.revision);
     at = bytes_field_read(at, end, TAG_RECORDED_AT, &time);
     at = bytes_field_read(at, end, TAG_EVENT, &record.event);
+    if (at != NULL && at != end) at = bytes_field_read(at, end, TAG_ERASURE, &record.erasure);
     const bool sound = at != NULL && at == end && record.position > 0 && record.revision > 0 &&
                        record.stream.size > 0 && record.stream.size <= NAME_BYTES_MAX &&
                        time_read(time, &record.recorded_ns);

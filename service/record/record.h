@@ -7,6 +7,7 @@
  *   18 revision          varint                field 3
  *   22 length            Timestamp             field 4: 08 seconds (varint), 10 nanoseconds (varint, absent when 0)
  *   2a length            Event                 field 5: the event as it was appended, its id set
+ *   32 length            Erasure               field 6: only when the event was erased (remains.h)
  *
  * In the log a record is followed by its CRC32C, 4 bytes, little-endian.
  * Ownership: views point into the bytes they were made from. Threads: any. */
@@ -21,13 +22,17 @@
 
 #define RECORD_CHECKSUM_BYTES 4
 
+/* What types and streams of the server's own begin with; clients' are refused when they do. */
+#define SYSTEM_NAME_PREFIX '$'
+
 /* An event and its place. */
 struct record {
     uint64_t position; /* from 1 */
     struct bytes stream;
-    uint64_t revision;   /* from 1 */
-    int64_t recorded_ns; /* since 1970; not negative */
-    struct bytes event;  /* encoded daybook.v1.Event */
+    uint64_t revision;    /* from 1 */
+    int64_t recorded_ns;  /* since 1970; not negative */
+    struct bytes event;   /* encoded daybook.v1.Event */
+    struct bytes erasure; /* encoded daybook.v1.Erasure; empty: it was not erased */
 };
 
 /* Bytes of the encoded record, without its checksum. */

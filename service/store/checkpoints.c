@@ -35,11 +35,6 @@ static result checkpoint_read(const MDB_val *key, const MDB_val *value, struct c
     return RESULT_OK;
 }
 
-static MDB_val key_of(struct bytes consumer) {
-    assert(consumer.size > 0 && consumer.size <= NAME_BYTES_MAX);
-    return (MDB_val){.mv_size = consumer.size, .mv_data = (void *)(uintptr_t)consumer.data};
-}
-
 result store_checkpoint_put(struct store *store, const struct checkpoint *checkpoint) {
     assert(store->transaction != NULL && checkpoint->position > 0);
     const uint64_t stored[2] = {htole64(checkpoint->position), htole64((uint64_t)checkpoint->recorded_ns)};
@@ -47,7 +42,7 @@ result store_checkpoint_put(struct store *store, const struct checkpoint *checkp
     memcpy(bytes, stored, sizeof stored);
     const uint32_t checksum = htole32(checksum_of(checkpoint->consumer, bytes));
     memcpy(bytes + sizeof stored, &checksum, sizeof checksum);
-    MDB_val key = key_of(checkpoint->consumer);
+    MDB_val key = name_key(checkpoint->consumer);
     MDB_val value = {.mv_size = sizeof bytes, .mv_data = bytes};
     TRY(environment_result(mdb_put(store->transaction, store->tables.handles[TABLE_CHECKPOINTS], &key, &value, 0),
                            "store a checkpoint"));
@@ -57,7 +52,7 @@ result store_checkpoint_put(struct store *store, const struct checkpoint *checkp
 
 static result checkpoint_get(MDB_txn *transaction, MDB_dbi table, struct bytes consumer,
                              struct checkpoint *ret_checkpoint) {
-    MDB_val key = key_of(consumer);
+    MDB_val key = name_key(consumer);
     MDB_val value;
     const int code = mdb_get(transaction, table, &key, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
@@ -85,26 +80,11 @@ result store_reader_checkpoint(struct store_reader *reader, struct bytes consume
                           ret_checkpoint);
 }
 
-/* Steps the cursor to the first name after `consumer`. */
-static int step_after(MDB_cursor *cursor, struct bytes consumer, MDB_val *ret_key, MDB_val *ret_value) {
-    if (consumer.size == 0) return mdb_cursor_get(cursor, ret_key, ret_value, MDB_FIRST);
-    *ret_key = key_of(consumer);
-    const int code = mdb_cursor_get(cursor, ret_key, ret_value, MDB_SET_RANGE);
-    if (code != MDB_SUCCESS || !bytes_equal(bytes_of(ret_key->mv_data, ret_key->mv_size), consumer)) return code;
-    return mdb_cursor_get(cursor, ret_key, ret_value, MDB_NEXT);
-}
-
 result store_reader_checkpoint_after(struct store_reader *reader, struct bytes consumer,
                                      struct checkpoint *ret_checkpoint) {
     assert(reader->has_snapshot);
-    MDB_cursor *cursor;
     MDB_val key;
     MDB_val value;
-    const MDB_dbi table = reader->store->tables.handles[TABLE_CHECKPOINTS];
-    TRY(environment_result(mdb_cursor_open(reader->transaction, table, &cursor), "list checkpoints"));
-    const int code = step_after(cursor, consumer, &key, &value);
-    mdb_cursor_close(cursor);
-    if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
-    TRY(environment_result(code, "list checkpoints"));
+    TRY(names_after(reader, TABLE_CHECKPOINTS, consumer, &key, &value));
     return checkpoint_read(&key, &value, ret_checkpoint);
 }

@@ -97,6 +97,26 @@ static int cursor_move(struct store_reader *reader, uint64_t position, MDB_val *
     return MDB_SUCCESS;
 }
 
+static int step_after(MDB_cursor *cursor, struct bytes name, MDB_val *ret_key, MDB_val *ret_value) {
+    if (name.size == 0) return mdb_cursor_get(cursor, ret_key, ret_value, MDB_FIRST);
+    *ret_key = name_key(name);
+    const int code = mdb_cursor_get(cursor, ret_key, ret_value, MDB_SET_RANGE);
+    if (code != MDB_SUCCESS || !bytes_equal(bytes_of(ret_key->mv_data, ret_key->mv_size), name)) return code;
+    return mdb_cursor_get(cursor, ret_key, ret_value, MDB_NEXT);
+}
+
+result names_after(struct store_reader *reader, enum table table, struct bytes name, MDB_val *ret_key,
+                   MDB_val *ret_value) {
+    assert(reader->has_snapshot);
+    MDB_cursor *cursor;
+    TRY(environment_result(mdb_cursor_open(reader->transaction, reader->store->tables.handles[table], &cursor),
+                           "list names"));
+    const int code = step_after(cursor, name, ret_key, ret_value);
+    mdb_cursor_close(cursor);
+    if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
+    return environment_result(code, "list names");
+}
+
 /* Whether a stored value is the record of this position, with its checksum. */
 static bool value_is_sound(const MDB_val *value, uint64_t position) {
     if (value->mv_size <= RECORD_CHECKSUM_BYTES || value->mv_size > STORED_RECORD_BYTES_MAX) return false;
@@ -105,17 +125,30 @@ static bool value_is_sound(const MDB_val *value, uint64_t position) {
            record_position(record) == position;
 }
 
+static result value_take(const struct store *store, const MDB_val *value, uint64_t position, struct bytes *ret_record) {
+    if (!value_is_sound(value, position)) {
+        log_error("a stored event is damaged", "file", store->environment.file, "position", log_number(position));
+        return failure_result(FAILURE_CORRUPT);
+    }
+    *ret_record = bytes_of(value->mv_data, value->mv_size - RECORD_CHECKSUM_BYTES);
+    return RESULT_OK;
+}
+
 result store_reader_get(struct store_reader *reader, uint64_t position, struct bytes *ret_record) {
     assert(reader->has_snapshot && position > 0);
     MDB_val value;
     const int code = cursor_move(reader, position, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
     if (code != MDB_SUCCESS) return environment_result(code, "read an event");
-    if (!value_is_sound(&value, position)) {
-        log_error("a stored event is damaged", "file", reader->store->environment.file, "position",
-                  log_number(position));
-        return failure_result(FAILURE_CORRUPT);
-    }
-    *ret_record = bytes_of(value.mv_data, value.mv_size - RECORD_CHECKSUM_BYTES);
-    return RESULT_OK;
+    return value_take(reader->store, &value, position, ret_record);
+}
+
+result store_get(struct store *store, uint64_t position, struct bytes *ret_record) {
+    assert(store->transaction != NULL && position > 0);
+    MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
+    MDB_val value;
+    const int code = mdb_get(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value);
+    if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
+    TRY(environment_result(code, "read an event"));
+    return value_take(store, &value, position, ret_record);
 }

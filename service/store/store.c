@@ -37,6 +37,7 @@ static result log_read(struct store *store, MDB_txn *transaction, char ret_store
     outcome = log_position_last(cursor, &store->position_committed);
     mdb_cursor_close(cursor);
     store->position_last = store->position_committed;
+    if (!failed(outcome)) outcome = stream_bits_read(store, transaction);
     return failed(outcome) ? store_read_failed(store, outcome, ret_problem) : RESULT_OK;
 }
 
@@ -101,6 +102,11 @@ result store_open(const struct store_options *options, struct store **ret_store,
     problem_set(ret_problem, "out of memory while opening %s", options->directory);
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL) return failure_result(FAILURE_MEMORY);
+    store->stream_bits = calloc(STREAM_BITS_COUNT / 64, sizeof *store->stream_bits);
+    if (store->stream_bits == NULL) {
+        free(store);
+        return failure_result(FAILURE_MEMORY);
+    }
     const result outcome = open_steps(options, store, ret_problem);
     if (failed(outcome)) {
         store_close(store);
@@ -116,6 +122,7 @@ struct store *store_close(struct store *store) {
     assert(store->transaction == NULL);
     environment_close(&store->environment);
     directory_close(&store->directory);
+    free((void *)store->stream_bits);
     free(store);
     return NULL;
 }
@@ -153,6 +160,20 @@ result store_append(struct store *store, uint64_t position, struct bytes record)
     stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
     store->position_last = position;
     store->bytes_written += value.mv_size + EVENT_OVERHEAD_BYTES;
+    return RESULT_OK;
+}
+
+result store_rewrite(struct store *store, uint64_t position, struct bytes record) {
+    assert(store->transaction != NULL);
+    assert(position <= store->position_last && record_position(record) == position);
+    MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
+    MDB_val value = {.mv_size = record.size + RECORD_CHECKSUM_BYTES};
+    const int code = mdb_put(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value, MDB_RESERVE);
+    TRY(environment_result(code, "rewrite an event"));
+    memcpy(value.mv_data, record.data, record.size);
+    stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
+    /* A page that is changed is written anew. */
+    store->bytes_written += store->environment.page_bytes;
     return RESULT_OK;
 }
 

@@ -8,7 +8,10 @@
  * Table `events`: key = position (8 bytes, native, MDB_INTEGERKEY); value = record, then its CRC32C (record.h).
  * Table `checkpoints`: key = name of the consumer; value = position (8 bytes, little-endian), time of storing in nanoseconds
  * since 1970 (8 bytes, little-endian), CRC32C of key and both (4 bytes, little-endian).
- * Tables `streams`, `meta`: created with the store; meta holds "format" (4 bytes, little-endian: 1) and
+ * Table `streams`: what is to be said of a stream besides its events; most streams have no row. Key = name; value:
+ *   state (1 byte: enum stream_state), first_revision, removed_before, max_age_seconds, max_count, truncate_before (8 bytes
+ *   each, little-endian), the owner's metadata (as given), CRC32C of key and all that (4 bytes, little-endian).
+ * Table `meta`: created with the store; holds "format" (4 bytes, little-endian: 1) and
  * "store_id" (the 36 characters of FORMAT, so that files of two stores are not mixed up).
  *
  * A commit that returned RESULT_OK is on disk (LMDB's default flags; see ARCHITECTURE.md). After FAILURE_STORAGE
@@ -66,6 +69,30 @@ struct checkpoint {
 MUST_USE result store_checkpoint_put(struct store *store, const struct checkpoint *checkpoint);
 /* The stored position of a consumer as the transaction sees it; 0: it has none. FAILURE_CORRUPT. */
 MUST_USE result store_checkpoint_get(struct store *store, struct bytes consumer, uint64_t *ret_position);
+/* The record at a position as the transaction sees it, as store_reader_get. The view is valid until the transaction writes
+ * or ends. */
+MUST_USE result store_get(struct store *store, uint64_t position, struct bytes *ret_record);
+/* Puts what is left of an event (remains.h) in the place of its record. The position is not beyond the last. */
+MUST_USE result store_rewrite(struct store *store, uint64_t position, struct bytes record);
+
+/* What became of a stream; numbers are part of the format. */
+enum stream_state { STREAM_ACTIVE = 1, STREAM_DELETED = 2, STREAM_TOMBSTONED = 3 };
+
+struct stream_row {
+    enum stream_state state;
+    uint64_t first_revision;  /* events below are gone from every read; never decreases; 0 and 1: none is */
+    uint64_t removed_before;  /* the bytes of the events below have been removed, but for markers of deletions */
+    uint64_t max_age_seconds; /* 0: no limit, as in the next two */
+    uint64_t max_count;
+    uint64_t truncate_before;
+    struct bytes metadata;
+};
+
+/* The row of a stream as the transaction sees it; FAILURE_NOT_FOUND when it has none (asked cheaply: a filter in memory
+ * knows nearly all of these), FAILURE_CORRUPT. The view of the metadata is valid until the transaction writes or ends. */
+MUST_USE result store_stream_get(struct store *store, struct bytes stream, struct stream_row *ret_row);
+MUST_USE result store_stream_put(struct store *store, struct bytes stream, const struct stream_row *row);
+
 /* On disk when it returns RESULT_OK. FAILURE_STORAGE_FULL: nothing was written and the store goes on; FAILURE_STORAGE:
  * see above. In each case the transaction is over. */
 MUST_USE result store_commit(struct store *store);
@@ -91,6 +118,12 @@ MUST_USE result store_reader_checkpoint(struct store_reader *reader, struct byte
                                         struct checkpoint *ret_checkpoint);
 MUST_USE result store_reader_checkpoint_after(struct store_reader *reader, struct bytes consumer,
                                               struct checkpoint *ret_checkpoint);
+
+/* The row of a stream, or the first one whose stream's name comes after `stream` in the order of bytes. FAILURE_NOT_FOUND,
+ * FAILURE_CORRUPT. Views are valid until store_reader_end. */
+MUST_USE result store_reader_stream(struct store_reader *reader, struct bytes stream, struct stream_row *ret_row);
+MUST_USE result store_reader_stream_after(struct store_reader *reader, struct bytes stream, struct bytes *ret_stream,
+                                          struct stream_row *ret_row);
 
 /* Bytes of the log's file in use (pages), for figures. */
 uint64_t store_used_bytes(const struct store *store);

@@ -5,7 +5,9 @@
 #ifndef SERVICE_STORE_STORE_PRIVATE_H
 #define SERVICE_STORE_STORE_PRIVATE_H
 
+#include <assert.h>
 #include <lmdb.h>
+#include <stdatomic.h>
 
 #include "service/base/limits.h"
 #include "service/record/record.h"
@@ -37,6 +39,10 @@ struct tables {
     MDB_dbi handles[TABLES_COUNT];
 };
 
+/* Which streams may have a row, in memory: a bit for the term of each that was ever put, so that a stream without one costs
+ * no search. 2^23 bits are a mebibyte, touched as they are used; a million rows set one bit in nine. */
+#define STREAM_BITS_COUNT (UINT64_C(1) << 23)
+
 struct store {
     struct directory directory;
     struct environment environment;
@@ -46,6 +52,9 @@ struct store {
     MDB_txn *transaction; /* NULL between transactions */
     uint64_t position_committed;
     uint64_t bytes_written; /* by the transaction */
+
+    _Atomic uint64_t *stream_bits; /* STREAM_BITS_COUNT of them; any thread */
+    atomic_bool has_streams;       /* a bit is set */
 };
 
 struct store_reader {
@@ -56,6 +65,16 @@ struct store_reader {
     bool has_snapshot;
 };
 
+/* The key of a table whose keys are names. */
+static inline MDB_val name_key(struct bytes name) {
+    assert(name.size > 0 && name.size <= NAME_BYTES_MAX);
+    return (MDB_val){.mv_size = name.size, .mv_data = (void *)(uintptr_t)name.data};
+}
+
+/* The first entry of such a table whose name comes after `name`, or the first of all when that is empty. FAILURE_NOT_FOUND. */
+MUST_USE result names_after(struct store_reader *reader, enum table table, struct bytes name, MDB_val *ret_key,
+                            MDB_val *ret_value);
+
 /* Opens the tables within a transaction; `flags` is MDB_CREATE or 0. A code of LMDB. */
 int tables_open(MDB_txn *transaction, unsigned flags, struct tables *ret_tables);
 
@@ -65,6 +84,13 @@ MUST_USE result log_create(const struct directory *directory, uint64_t map_bytes
 /* Reads format and identity of an open log and compares them with this program and, where it is there, with FORMAT. */
 MUST_USE result log_identify(const struct store *store, MDB_txn *transaction, char ret_store_id[UUID_TEXT_BYTES + 1],
                              struct problem *ret_problem);
+
+/* Sets the bits of all rows there are, when the log is opened. */
+MUST_USE result stream_bits_read(struct store *store, MDB_txn *transaction);
+
+/* The row of a stream in a transaction; FAILURE_NOT_FOUND, FAILURE_CORRUPT. */
+MUST_USE result stream_row_get(const struct store *store, MDB_txn *transaction, struct bytes stream,
+                               struct stream_row *ret_row);
 
 /* The position of the last event, 0 in an empty log. */
 MUST_USE result log_position_last(MDB_cursor *cursor, uint64_t *ret_position);

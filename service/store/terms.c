@@ -15,8 +15,11 @@ result terms_of_record(const struct record *record, struct index_entry ret_entri
     uint32_t count = 0;
     ret_entries[count++] = (struct index_entry){
         .term = term_of(TERM_STREAM, record->stream), .number = record->revision, .position = position};
-    ret_entries[count++] =
-        (struct index_entry){.term = term_of(TERM_TYPE, fields.type), .number = position, .position = position};
+    /* A removed event has no type, and an erased one no tags: remains.h. */
+    if (fields.type.size > 0) {
+        ret_entries[count++] =
+            (struct index_entry){.term = term_of(TERM_TYPE, fields.type), .number = position, .position = position};
+    }
     if (fields.id.size > 0) {
         ret_entries[count++] =
             (struct index_entry){.term = term_of(TERM_EVENT_ID, fields.id), .number = position, .position = position};

@@ -79,6 +79,11 @@ static void on_committed(void *context, struct chunk *chunk) {
     feed_committed(world->feed, chunk);
 }
 
+static void on_rewritten(void *context) {
+    const struct world *world = context;
+    feed_rewritten(world->feed);
+}
+
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     cr_assert_fail("the store failed: %s", failure_name(failure));
@@ -101,8 +106,8 @@ static void rooms_open(struct world *world) {
                                               .head = store_position_last(world->store),
                                               .tail_bytes_max = TAIL_BYTES};
     cr_assert_not(failed(feed_open(&feed_options, &world->feed)));
-    world->listener =
-        (struct commit_listener){.committed = on_committed, .storage_failed = on_storage_failed, .context = world};
+    world->listener = (struct commit_listener){
+        .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed, .context = world};
     const struct sequencer_options sequencer_options = {
         .store = world->store, .index = world->index, .listener = &world->listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &world->sequencer)));

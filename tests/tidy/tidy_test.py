@@ -25,7 +25,10 @@ LAYERS = {
     "service/store": ["service/base", "service/record"],
     "service/commit": ["service/base", "service/record", "service/store"],
     "service/feed": ["service/base", "service/record", "service/store", "service/commit"],
-    "service/api": ["service/base", "service/record", "service/store", "service/commit", "service/feed"],
+    "service/retention": ["service/base", "service/record", "service/store", "service/commit"],
+    "service/api": [
+        "service/base", "service/record", "service/store", "service/commit", "service/feed", "service/retention",
+    ],
     "service/ops": ["service/base"],
     "sdk/plugin": [],
     "sdk/runtime": [],
@@ -39,6 +42,7 @@ LIBRARIES = {
     r"lmdb\.h": ["service/store", "tests"],
     r"jansson\.h": ["sdk/cli", "examples", "tests"],
     r"xxhash\.h|isa-l": ["service/base"],
+    r"openssl/": ["service/base"],
     r"criterion/": ["tests"],
 }
 

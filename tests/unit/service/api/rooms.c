@@ -23,12 +23,18 @@ static void on_committed(void *context, struct chunk *chunk) {
     feed_committed(rooms.feed, chunk);
 }
 
+static void on_rewritten(void *context) {
+    (void)context;
+    feed_rewritten(rooms.feed);
+}
+
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     cr_assert_fail("the store failed: %s", failure_name(failure));
 }
 
-static const struct commit_listener listener = {.committed = on_committed, .storage_failed = on_storage_failed};
+static const struct commit_listener listener = {
+    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
 
 static void store_and_index_open(void) {
     struct problem problem;

@@ -19,13 +19,18 @@ static void on_committed(void *context, struct chunk *chunk) {
     (void)chunk;
 }
 
+static void on_rewritten(void *context) {
+    (void)context;
+}
+
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     (void)failure;
     atomic_fetch_add(&failed_count, 1);
 }
 
-static const struct commit_listener listener = {.committed = on_committed, .storage_failed = on_storage_failed};
+static const struct commit_listener listener = {
+    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
 
 static void begin(void) {
     const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};
