@@ -1,7 +1,8 @@
 /* server_stream.c: streams of every kind: one message in flight each way, and one end.
  *
  * All of it happens on the queue's thread: send, receive and finish leave a command there when they are called on another
- * thread. gRPC allows one operation of each kind in flight, so a stream has one command and one operation of each.
+ * thread, and a post always. gRPC allows one operation of each kind in flight, so a stream has one command and one operation
+ * of each.
  *
  *            finish, nothing being sent
  *   OPEN ─────────────────────────────────► ENDING ──the status has left──► ENDED ──nothing in flight──► CLOSED
@@ -46,10 +47,12 @@ struct daybook_server_stream {
     /* Set by the call of the function, reset before its callback runs: they also hold the handler to its contract. */
     atomic_bool sending;
     atomic_bool receiving;
+    atomic_bool posting;
     atomic_bool finishing;
 
     struct server_command send;
     struct server_command receive;
+    struct server_command post;
     struct server_command finish;
     struct loop_operation over;
     struct loop_operation sent;
@@ -61,8 +64,11 @@ struct daybook_server_stream {
     daybook_server_stream_sent *on_sent;
     void *on_sent_context;
     grpc_byte_buffer *incoming;
+    upb_Arena *incoming_arena; /* the handler's; NULL: the message is gone after its callback */
     daybook_server_stream_received *on_received;
     void *on_received_context;
+    daybook_server_stream_posted *on_posted;
+    void *on_posted_context;
     daybook_server_stream_events events;
     void *events_context;
 
@@ -95,7 +101,7 @@ static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, si
 
 static void close_when_done(daybook_server_stream *stream) {
     if (stream->state != STREAM_ENDED || !stream->is_over) return;
-    if (atomic_load(&stream->sending) || atomic_load(&stream->receiving)) return;
+    if (atomic_load(&stream->sending) || atomic_load(&stream->receiving) || atomic_load(&stream->posting)) return;
     move(stream, STREAM_CLOSED);
     if (stream->events.closed != NULL) stream->events.closed(stream->events_context);
     daybook__server_rpc_free(&stream->rpc);
@@ -230,28 +236,40 @@ static void run_receive(struct server_command *command) {
     start_batch(stream, &operation, 1, &stream->received);
 }
 
+/* Nothing is decoded after a message that was none. NULL: there is no message. */
+static const void *decode_incoming(daybook_server_stream *stream, grpc_byte_buffer *incoming, upb_Arena *arena) {
+    if (incoming == NULL || stream->request_fault != CODEC_OK) return NULL;
+    const upb_MiniTable *table = stream->rpc.arrival.method->method->request;
+    const void *request = NULL;
+    stream->request_fault = stream->incoming_arena != NULL
+                                ? daybook__codec_decode(incoming, table, arena, &request)
+                                : daybook__codec_decode_alias(incoming, table, arena, &request);
+    return request;
+}
+
 static void complete_receive(struct loop_operation *operation, bool ok) {
     daybook_server_stream *stream = STREAM_OF(operation, received);
     grpc_byte_buffer *incoming = stream->incoming;
     stream->incoming = NULL;
-    upb_Arena *arena = upb_Arena_Init(stream->message_block, MESSAGE_BLOCK_BYTES, &upb_alloc_global);
-    const void *request = NULL;
-    if (ok && incoming != NULL && stream->request_fault == CODEC_OK) {
-        stream->request_fault =
-            daybook__codec_decode_alias(incoming, stream->rpc.arrival.method->method->request, arena, &request);
+    upb_Arena *own = NULL;
+    if (stream->incoming_arena == NULL) {
+        own = upb_Arena_Init(stream->message_block, MESSAGE_BLOCK_BYTES, &upb_alloc_global);
     }
+    const void *request = NULL;
+    if (ok) request = decode_incoming(stream, incoming, own != NULL ? own : stream->incoming_arena);
     atomic_store(&stream->receiving, false);
     stream->on_received(stream, request, stream->on_received_context);
-    upb_Arena_Free(arena);
+    if (own != NULL) upb_Arena_Free(own);
     if (incoming != NULL) grpc_byte_buffer_destroy(incoming);
     close_when_done(stream);
 }
 
-void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server_stream_received *received,
-                                   void *context) {
+void daybook_server_stream_receive_into(daybook_server_stream *stream, upb_Arena *arena,
+                                        daybook_server_stream_received *received, void *context) {
     assert(received != NULL && !atomic_load(&stream->finishing));
     bool receiving_before = atomic_exchange(&stream->receiving, true);
     assert(!receiving_before);
+    stream->incoming_arena = arena;
     stream->on_received = received;
     stream->on_received_context = context;
     struct server_queue *queue = stream->rpc.arrival.queue;
@@ -259,6 +277,31 @@ void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server
         run_receive(&stream->receive);
     else
         daybook__server_queue_post(queue, stream->rpc.arrival.call, &stream->receive);
+}
+
+void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server_stream_received *received,
+                                   void *context) {
+    daybook_server_stream_receive_into(stream, NULL, received, context);
+}
+
+/* --- Posts of other threads --------------------------------------------------------------------------------------- */
+
+static void run_post(struct server_command *command) {
+    daybook_server_stream *stream = STREAM_OF(command, post);
+    daybook_server_stream_posted *posted = stream->on_posted;
+    void *context = stream->on_posted_context;
+    atomic_store(&stream->posting, false);
+    posted(stream, context);
+    close_when_done(stream);
+}
+
+void daybook_server_stream_post(daybook_server_stream *stream, daybook_server_stream_posted *posted, void *context) {
+    assert(posted != NULL && !atomic_load(&stream->finishing));
+    bool posting_before = atomic_exchange(&stream->posting, true);
+    assert(!posting_before);
+    stream->on_posted = posted;
+    stream->on_posted_context = context;
+    daybook__server_queue_post(stream->rpc.arrival.queue, stream->rpc.arrival.call, &stream->post);
 }
 
 /* --- The beginning ------------------------------------------------------------------------------------------------ */
@@ -278,6 +321,7 @@ static daybook_server_stream *new_stream(const struct server_arrival *arrival) {
     stream->state = STREAM_OPEN;
     stream->send.run = run_send;
     stream->receive.run = run_receive;
+    stream->post.run = run_post;
     stream->finish.run = run_finish;
     stream->over.complete = complete_over;
     stream->sent.complete = complete_send;

@@ -125,6 +125,19 @@ typedef void daybook_server_stream_received(daybook_server_stream *stream, const
 void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server_stream_received *received,
                                    void *context);
 
+/* The same for a request that is kept beyond its callback: it is decoded into `arena`, which is the handler's, not the
+ * server's, and lives as long as that. The arena must not be touched until the callback runs. */
+void daybook_server_stream_receive_into(daybook_server_stream *stream, upb_Arena *arena,
+                                        daybook_server_stream_received *received, void *context);
+
+/* Runs on the thread of the stream's callbacks, as one of them. Exactly once for each post, also after a finish that came
+ * meanwhile; never inside of the post. */
+typedef void daybook_server_stream_posted(daybook_server_stream *stream, void *context);
+
+/* Lets another thread reach what belongs to a stream's callbacks; one post at a time, which a handler with many threads
+ * gathers behind. Any thread, not after finish. */
+void daybook_server_stream_post(daybook_server_stream *stream, daybook_server_stream_posted *posted, void *context);
+
 /* Ends the stream, with OK or an error (as daybook_server_call_fail). Exactly once, also after `cancelled`; allowed while
  * a message is in flight. Any thread. */
 void daybook_server_stream_finish(daybook_server_stream *stream, daybook_code code, const char *message,

@@ -179,3 +179,83 @@ Test(server_stream_receive, a_receive_and_the_end_come_from_another_thread) {
     }
     fixture_close(&fixture);
 }
+
+/* --- Messages that are kept ------------------------------------------------------------------------------------------- */
+
+#define KEPT_COUNT_MAX 64
+
+struct keeper {
+    struct script script; /* first: it is the context of the close */
+    upb_Arena *arenas[KEPT_COUNT_MAX + 1];
+    const fixture_text *kept[KEPT_COUNT_MAX];
+    uint32_t kept_count;
+};
+
+static void keep_received(daybook_server_stream *stream, const void *request, void *context);
+
+static void keep_next(struct keeper *keeper, daybook_server_stream *stream) {
+    upb_Arena *arena = upb_Arena_New();
+    keeper->arenas[keeper->kept_count] = arena;
+    daybook_server_stream_receive_into(stream, arena, keep_received, keeper);
+}
+
+/* Answers with everything it has heard, in one text. */
+static void keep_received(daybook_server_stream *stream, const void *request, void *context) {
+    struct keeper *keeper = context;
+    if (request != NULL) {
+        keeper->kept[keeper->kept_count++] = request;
+        keep_next(keeper, stream);
+        return;
+    }
+    char text[KEPT_COUNT_MAX * 32] = "";
+    size_t size = 0;
+    for (uint32_t i = 0; i < keeper->kept_count; i++) {
+        upb_StringView part = google_protobuf_StringValue_value(keeper->kept[i]);
+        cr_assert_leq(size + part.size, sizeof text - 1);
+        memcpy(text + size, part.data, part.size);
+        size += part.size;
+    }
+    daybook_server_stream_send(stream, answer_text(stream, text), finish_after_answer, keeper);
+}
+
+static void keep_all(void *context, daybook_server_stream *stream) {
+    daybook_server_stream_watch(stream, &(daybook_server_stream_events){.closed = script_on_closed}, context);
+    keep_next(context, stream);
+}
+
+Test(server_stream_receive, a_message_lives_as_long_as_the_arena_that_it_was_received_into) {
+    static struct keeper keeper;
+    script_init(&keeper.script);
+    struct fixture fixture;
+    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = keep_all}, &keeper, 1);
+    struct raw_call *call = script_open_stream(&fixture, FIXTURE_BIDIRECTIONAL);
+    char expected[KEPT_COUNT_MAX * 32] = "";
+    for (int i = 0; i < KEPT_COUNT_MAX; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "message number %d;", i);
+        strncat(expected, text, sizeof expected - strlen(expected) - 1);
+        script_send_text(call, text);
+    }
+    raw_call_half_close(call);
+    cr_assert(fixture_is_text(raw_call_receive(call), expected));
+    cr_assert_eq(raw_call_finish(call).code, DAYBOOK_OK);
+    raw_call_free(call);
+    fixture_close(&fixture);
+    cr_assert_eq(counter_get(&keeper.script.closed), 1);
+    for (uint32_t i = 0; i <= keeper.kept_count; i++) upb_Arena_Free(keeper.arenas[i]);
+}
+
+Test(server_stream_receive, a_message_that_is_none_is_told_with_an_arena_too) {
+    static struct keeper keeper;
+    script_init(&keeper.script);
+    struct fixture fixture;
+    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = keep_all}, &keeper, 1);
+    struct raw_call *call = script_open_stream(&fixture, FIXTURE_BIDIRECTIONAL);
+    script_send_text(call, "first");
+    cr_assert(raw_call_send(call, "\x0a\x7f", 2));
+    cr_assert(fixture_is_text(raw_call_receive(call), "first"));
+    cr_assert_eq(raw_call_finish(call).code, DAYBOOK_INVALID_ARGUMENT);
+    raw_call_free(call);
+    fixture_close(&fixture);
+    for (uint32_t i = 0; i <= keeper.kept_count; i++) upb_Arena_Free(keeper.arenas[i]);
+}
