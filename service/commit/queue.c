@@ -8,24 +8,25 @@
 #define YIELDS_COUNT_MAX 4
 
 void queue_init(struct queue *queue) {
-    *queue = (struct queue){.last_link = &queue->first};
+    *queue = (struct queue){.last_link = &queue->first, .waiters_last_link = &queue->waiters_first};
     pthread_mutex_init(&queue->mutex, NULL);
     pthread_cond_init(&queue->filled, NULL);
 }
 
 void queue_deinit(struct queue *queue) {
-    assert(queue->first == NULL);
+    assert(queue->first == NULL && queue->waiters_first == NULL);
     pthread_cond_destroy(&queue->filled);
     pthread_mutex_destroy(&queue->mutex);
 }
 
+static bool has_room(const struct queue *queue, const struct append_request *request) {
+    return queue->requests_count < QUEUE_REQUESTS_COUNT_MAX &&
+           queue->size_bytes + request->size_bytes <= QUEUE_BYTES_MAX;
+}
+
 static result push_locked(struct queue *queue, struct append_request *request) {
     if (queue->closed) return failure_result(FAILURE_STOPPED);
-    if (queue->requests_count == QUEUE_REQUESTS_COUNT_MAX ||
-        queue->size_bytes + request->size_bytes > QUEUE_BYTES_MAX) {
-        queue->rejected_count++;
-        return failure_result(FAILURE_LIMIT);
-    }
+    if (!has_room(queue, request)) return failure_result(FAILURE_LIMIT);
     request->next = NULL;
     *queue->last_link = request;
     queue->last_link = &request->next;
@@ -34,14 +35,37 @@ static result push_locked(struct queue *queue, struct append_request *request) {
     return RESULT_OK;
 }
 
-result queue_push(struct queue *queue, struct append_request *request) {
+/* Without room there is something to take, and the next take tells the waiter: one request alone always fits. */
+static void wait_locked(struct queue *queue, struct queue_waiter *waiter) {
+    assert(queue->first != NULL);
+    waiter->next = NULL;
+    *queue->waiters_last_link = waiter;
+    queue->waiters_last_link = &waiter->next;
+}
+
+static result push(struct queue *queue, struct append_request *request, struct queue_waiter *waiter) {
     pthread_mutex_lock(&queue->mutex);
     const result outcome = push_locked(queue, request);
+    if (outcome.failure == FAILURE_LIMIT) {
+        if (waiter == NULL) {
+            queue->rejected_count++;
+        } else {
+            wait_locked(queue, waiter);
+        }
+    }
     const bool wake = !failed(outcome) && queue->taker_waits;
     if (wake) queue->taker_waits = false;
     pthread_mutex_unlock(&queue->mutex);
     if (wake) pthread_cond_signal(&queue->filled);
     return outcome;
+}
+
+result queue_push(struct queue *queue, struct append_request *request) {
+    return push(queue, request, NULL);
+}
+
+result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter) {
+    return push(queue, request, waiter);
 }
 
 /* The first request always fits: each limit of a request is below the group's. */
@@ -91,6 +115,22 @@ static void fillers_go_first(struct queue *queue) {
     }
 }
 
+static struct queue_waiter *waiters_take_locked(struct queue *queue) {
+    struct queue_waiter *first = queue->waiters_first;
+    queue->waiters_first = NULL;
+    queue->waiters_last_link = &queue->waiters_first;
+    return first;
+}
+
+/* A waiter that is told may wait again at once. */
+static void waiters_tell(struct queue_waiter *waiter) {
+    while (waiter != NULL) {
+        struct queue_waiter *next = waiter->next;
+        waiter->has_room(waiter);
+        waiter = next;
+    }
+}
+
 bool queue_take(struct queue *queue, struct queue_group *ret_group) {
     fillers_go_first(queue);
     pthread_mutex_lock(&queue->mutex);
@@ -99,8 +139,13 @@ bool queue_take(struct queue *queue, struct queue_group *ret_group) {
         pthread_cond_wait(&queue->filled, &queue->mutex);
     }
     const bool found = queue->first != NULL;
-    if (found) take_locked(queue, ret_group);
+    struct queue_waiter *waiters = NULL;
+    if (found) {
+        take_locked(queue, ret_group);
+        waiters = waiters_take_locked(queue);
+    }
     pthread_mutex_unlock(&queue->mutex);
+    waiters_tell(waiters);
     return found;
 }
 

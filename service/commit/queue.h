@@ -10,6 +10,12 @@
 #include "service/base/result.h"
 #include "service/commit/request.h"
 
+/* Somebody who waits for room; memory of the one who waits. */
+struct queue_waiter {
+    void (*has_room)(struct queue_waiter *waiter); /* once, on the sequencer's thread; must not block */
+    struct queue_waiter *next;
+};
+
 struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
@@ -18,6 +24,8 @@ struct queue {
     uint64_t requests_count;
     uint64_t size_bytes;
     uint64_t rejected_count;
+    struct queue_waiter *waiters_first; /* only while the queue is not empty: the next take tells them */
+    struct queue_waiter **waiters_last_link;
     bool taker_waits;
     bool closed;
 };
@@ -35,6 +43,10 @@ void queue_deinit(struct queue *queue);
 
 /* FAILURE_LIMIT at QUEUE_REQUESTS_COUNT_MAX or QUEUE_BYTES_MAX, FAILURE_STOPPED after close. */
 MUST_USE result queue_push(struct queue *queue, struct append_request *request);
+
+/* The same, but FAILURE_LIMIT makes the waiter wait: it is told when a group has been taken. Another may be faster then; who
+ * waits the longest is told first. */
+MUST_USE result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter);
 
 /* Waits for requests and takes as many as a group may hold, at least one. False: closed and empty. */
 bool queue_take(struct queue *queue, struct queue_group *ret_group);

@@ -120,12 +120,22 @@ struct sequencer *sequencer_close(struct sequencer *sequencer) {
     return NULL;
 }
 
-result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
+static void request_prepare(struct append_request *request) {
     assert(request->events_count > 0 || request->change != NULL || request->rewrite != NULL);
     assert((request->events_count > 0) == (request->writes_count > 0) && request->done != NULL);
     request->outcome = APPEND_PENDING;
     request->conflicts_count = 0;
+}
+
+result sequencer_submit(struct sequencer *sequencer, struct append_request *request) {
+    request_prepare(request);
     return queue_push(&sequencer->queue, request);
+}
+
+result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_request *request,
+                                struct queue_waiter *waiter) {
+    request_prepare(request);
+    return queue_push_or_wait(&sequencer->queue, request, waiter);
 }
 
 struct sequencer_counts sequencer_count(struct sequencer *sequencer) {

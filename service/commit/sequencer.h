@@ -11,6 +11,7 @@
 #include "service/commit/request.h"
 
 struct index;
+struct queue_waiter;
 struct sequencer;
 struct store;
 
@@ -29,6 +30,10 @@ struct sequencer *sequencer_close(struct sequencer *sequencer);
 /* Queues a request. FAILURE_LIMIT: the queue is full, FAILURE_STOPPED: the daemon is stopping or its disk has failed; in both
  * cases `done` is not called. */
 MUST_USE result sequencer_submit(struct sequencer *sequencer, struct append_request *request);
+
+/* The same for one who would rather wait: after FAILURE_LIMIT `waiter` is told once that there may be room (queue.h). */
+MUST_USE result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_request *request,
+                                         struct queue_waiter *waiter);
 
 struct sequencer_counts {
     uint64_t groups_committed;

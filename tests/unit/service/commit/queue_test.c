@@ -148,3 +148,77 @@ Test(queue, many_threads_push_while_one_takes) {
     queue_deinit(&queue);
     free(requests);
 }
+
+/* --- Waiting for room -------------------------------------------------------------------------------------------------- */
+
+/* A waiter that notes in which turn it was told. */
+struct turn {
+    struct queue_waiter waiter; /* first: it is what is told */
+    uint32_t told_count;
+    uint32_t turn;
+};
+
+static uint32_t turns_count;
+
+static void note_turn(struct queue_waiter *waiter) {
+    struct turn *turn = (struct turn *)(void *)waiter;
+    turn->told_count++;
+    turn->turn = turns_count++;
+}
+
+Test(queue, who_waits_for_room_is_told_in_turn_when_a_group_is_taken) {
+    struct append_request *requests = requests_make(QUEUE_REQUESTS_COUNT_MAX + 1, 1, 1);
+    struct append_request *late = &requests[QUEUE_REQUESTS_COUNT_MAX];
+    struct turn turns[3];
+    push_all(requests, QUEUE_REQUESTS_COUNT_MAX);
+    for (uint32_t index = 0; index < 3; index++) {
+        turns[index] = (struct turn){.waiter.has_room = note_turn};
+        cr_assert_eq(queue_push_or_wait(&queue, late, &turns[index].waiter).failure, FAILURE_LIMIT);
+        cr_assert_eq(turns[index].told_count, 0);
+    }
+    cr_assert_eq(queue.rejected_count, 0, "nobody was turned away");
+    expect_group(requests, GROUP_REQUESTS_COUNT_MAX);
+    expect_group(requests + GROUP_REQUESTS_COUNT_MAX, GROUP_REQUESTS_COUNT_MAX);
+    for (uint32_t index = 0; index < 3; index++) {
+        cr_assert_eq(turns[index].told_count, 1, "once, however many groups are taken");
+        cr_assert_eq(turns[index].turn, index);
+    }
+    cr_assert_eq(queue_push_or_wait(&queue, late, &turns[0].waiter).failure, FAILURE_NONE);
+    cr_assert_eq(turns[0].told_count, 1, "there was room: nobody waits");
+    free(requests);
+}
+
+static void wait_again(struct queue_waiter *waiter) {
+    static struct append_request large = {.size_bytes = QUEUE_BYTES_MAX};
+    note_turn(waiter);
+    if (turns_count < 3) cr_assert_eq(queue_push_or_wait(&queue, &large, waiter).failure, FAILURE_LIMIT);
+}
+
+Test(queue, who_is_told_may_wait_again) {
+    struct append_request *requests = requests_make(4 * GROUP_REQUESTS_COUNT_MAX, 1, 1);
+    static struct append_request large = {.size_bytes = QUEUE_BYTES_MAX};
+    struct turn turn = {.waiter.has_room = wait_again};
+    push_all(requests, 4 * GROUP_REQUESTS_COUNT_MAX);
+    cr_assert_eq(queue_push_or_wait(&queue, &large, &turn.waiter).failure, FAILURE_LIMIT);
+    for (uint32_t index = 0; index < 4; index++) {
+        expect_group(requests + index * GROUP_REQUESTS_COUNT_MAX, GROUP_REQUESTS_COUNT_MAX);
+    }
+    cr_assert_eq(turn.told_count, 3);
+    queue_deinit(&queue);
+    free(requests);
+}
+
+Test(queue, who_waits_at_the_close_is_told_all_the_same) {
+    struct append_request *requests = requests_make(2, 1, QUEUE_BYTES_MAX / 2);
+    struct append_request late = {.size_bytes = 1};
+    struct turn turn = {.waiter.has_room = note_turn};
+    push_all(requests, 2);
+    cr_assert_eq(queue_push_or_wait(&queue, &late, &turn.waiter).failure, FAILURE_LIMIT);
+    queue_close(&queue);
+    expect_group(requests, 1);
+    cr_assert_eq(turn.told_count, 1);
+    cr_assert_eq(queue_push_or_wait(&queue, &late, &turn.waiter).failure, FAILURE_STOPPED);
+    expect_group(requests + 1, 1);
+    queue_deinit(&queue);
+    free(requests);
+}
