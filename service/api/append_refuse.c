@@ -1,4 +1,4 @@
-/* What stood in the way of an append, in words and as an AppendConflicts. */
+/* Why an append was not committed, in words and as an AppendConflicts. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -184,29 +184,58 @@ static void tombstones_explain(const struct append_request *request, struct erro
     ret_error->wrong_count = count;
 }
 
-void append_refuse(struct append_call *append, upb_Arena *arena) {
-    const struct append_request *request = &append->request;
-    struct error error;
+static void conflicts_explain(const struct append_request *request, upb_Arena *arena, struct error *ret_error) {
     assert(request->conflicts_count > 0);
     switch (request->conflicts[0].kind) {
     case CONFLICT_WRITE:
     case CONFLICT_CHECK:
-        revisions_explain(request, &error);
+        revisions_explain(request, ret_error);
         break;
     case CONFLICT_CONDITION:
-        condition_explain(request, &error);
+        condition_explain(request, ret_error);
         break;
     case CONFLICT_CHECKPOINT:
-        checkpoint_explain(request, &error);
+        checkpoint_explain(request, ret_error);
         break;
     case CONFLICT_ID:
-        ids_explain(request, &error);
+        ids_explain(request, ret_error);
         break;
     case CONFLICT_TOMBSTONE:
     case CONFLICT_MISSING:
-        tombstones_explain(request, &error);
+        tombstones_explain(request, ret_error);
         break;
     }
-    error.conflicts = conflicts_build(request, arena);
-    error_fail(append->call, &error);
+    ret_error->conflicts = conflicts_build(request, arena);
+}
+
+void append_explain(const struct append_request *request, upb_Arena *arena, struct error *ret_error) {
+    switch (request->outcome) {
+    case APPEND_REVISION_CONFLICT:
+    case APPEND_CONDITION_FAILED:
+    case APPEND_CHECKPOINT_STALE:
+    case APPEND_ID_CONFLICT:
+    case APPEND_STREAM_TOMBSTONED:
+    case APPEND_STREAM_NOT_FOUND:
+        conflicts_explain(request, arena, ret_error);
+        return;
+    case APPEND_STORAGE_FULL:
+        error_of_failure(ret_error, FAILURE_STORAGE_FULL);
+        return;
+    case APPEND_STORAGE_CORRUPT:
+        error_of_failure(ret_error, FAILURE_CORRUPT);
+        return;
+    case APPEND_OUT_OF_MEMORY:
+        error_of_failure(ret_error, FAILURE_MEMORY);
+        return;
+    case APPEND_STOPPED:
+        error_of_failure(ret_error, FAILURE_STOPPED);
+        return;
+    case APPEND_COMMITTED:
+        assert(!"what was committed needs no explanation");
+        return;
+    case APPEND_PENDING:
+    case APPEND_OUTCOME_UNKNOWN:
+        error_of_failure(ret_error, FAILURE_STORAGE);
+        return;
+    }
 }

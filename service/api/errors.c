@@ -97,53 +97,58 @@ void error_of_queue(struct error *ret_error, enum failure failure) {
               QUEUE_REQUESTS_COUNT_MAX, QUEUE_BYTES_MAX);
 }
 
+/* --- The messages of google/rpc/error_details.proto; NULL without memory. ------------------------------------------- */
+
+static google_rpc_ErrorInfo *info_build(const struct error *error, upb_Arena *arena) {
+    google_rpc_ErrorInfo *info = google_rpc_ErrorInfo_new(arena);
+    if (info == NULL) return NULL;
+    google_rpc_ErrorInfo_set_reason(info, upb_StringView_FromString(reasons[error->reason].name));
+    google_rpc_ErrorInfo_set_domain(info, upb_StringView_FromString("daybook"));
+    if (error->wrong_count == 0) return info;
+    enum { COUNT_BYTES = 16 };
+    char *count = upb_Arena_Malloc(arena, COUNT_BYTES);
+    if (count == NULL) return NULL;
+    (void)snprintf(count, COUNT_BYTES, "%" PRIu32, error->wrong_count);
+    const bool set = google_rpc_ErrorInfo_metadata_set(info, upb_StringView_FromString("count"),
+                                                       upb_StringView_FromString(count), arena);
+    return set ? info : NULL;
+}
+
+/* Its texts are the error's own. */
+static google_rpc_BadRequest *violations_build(const struct error *error, upb_Arena *arena) {
+    google_rpc_BadRequest *bad = google_rpc_BadRequest_new(arena);
+    for (uint32_t index = 0; bad != NULL && index < error->violations_count; index++) {
+        google_rpc_BadRequest_FieldViolation *violation = google_rpc_BadRequest_add_field_violations(bad, arena);
+        if (violation == NULL) return NULL;
+        const struct violation *source = &error->violations[index];
+        google_rpc_BadRequest_FieldViolation_set_field(violation, upb_StringView_FromString(source->field));
+        google_rpc_BadRequest_FieldViolation_set_description(violation, upb_StringView_FromString(source->description));
+    }
+    return bad;
+}
+
+static google_rpc_RetryInfo *retry_build(int32_t delay_ms, upb_Arena *arena) {
+    google_rpc_RetryInfo *retry = google_rpc_RetryInfo_new(arena);
+    if (retry == NULL) return NULL;
+    google_protobuf_Duration *delay = google_rpc_RetryInfo_mutable_retry_delay(retry, arena);
+    if (delay == NULL) return NULL;
+    google_protobuf_Duration_set_seconds(delay, delay_ms / 1000);
+    google_protobuf_Duration_set_nanos(delay, delay_ms % 1000 * NANOSECONDS_PER_MILLISECOND);
+    return retry;
+}
+
+/* --- As details of a google.rpc.Status. -------------------------------------------------------------------------------- */
+
 /* Adds a detail of a type. Without memory the detail is left out: code and text still go. */
 static void detail_add(google_rpc_Status *status, const char *type_url, const void *message,
                        const upb_MiniTable *layout, upb_Arena *arena) {
     char *data;
     size_t size;
-    if (upb_Encode(message, layout, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) return;
+    if (message == NULL || upb_Encode(message, layout, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) return;
     google_protobuf_Any *any = google_rpc_Status_add_details(status, arena);
     if (any == NULL) return;
     google_protobuf_Any_set_type_url(any, upb_StringView_FromString(type_url));
     google_protobuf_Any_set_value(any, upb_StringView_FromDataAndSize(data, size));
-}
-
-static void info_add(google_rpc_Status *status, const struct error *error, upb_Arena *arena) {
-    google_rpc_ErrorInfo *info = google_rpc_ErrorInfo_new(arena);
-    if (info == NULL) return;
-    google_rpc_ErrorInfo_set_reason(info, upb_StringView_FromString(reasons[error->reason].name));
-    google_rpc_ErrorInfo_set_domain(info, upb_StringView_FromString("daybook"));
-    char count[16];
-    (void)snprintf(count, sizeof count, "%" PRIu32, error->wrong_count);
-    if (error->wrong_count > 0 && !google_rpc_ErrorInfo_metadata_set(info, upb_StringView_FromString("count"),
-                                                                     upb_StringView_FromString(count), arena)) {
-        return;
-    }
-    detail_add(status, "type.googleapis.com/google.rpc.ErrorInfo", info, &google_rpc_ErrorInfo_msginit, arena);
-}
-
-static void violations_add(google_rpc_Status *status, const struct error *error, upb_Arena *arena) {
-    google_rpc_BadRequest *bad = google_rpc_BadRequest_new(arena);
-    if (bad == NULL) return;
-    for (uint32_t index = 0; index < error->violations_count; index++) {
-        google_rpc_BadRequest_FieldViolation *violation = google_rpc_BadRequest_add_field_violations(bad, arena);
-        if (violation == NULL) return;
-        const struct violation *source = &error->violations[index];
-        google_rpc_BadRequest_FieldViolation_set_field(violation, upb_StringView_FromString(source->field));
-        google_rpc_BadRequest_FieldViolation_set_description(violation, upb_StringView_FromString(source->description));
-    }
-    detail_add(status, "type.googleapis.com/google.rpc.BadRequest", bad, &google_rpc_BadRequest_msginit, arena);
-}
-
-static void retry_add(google_rpc_Status *status, int32_t delay_ms, upb_Arena *arena) {
-    google_rpc_RetryInfo *retry = google_rpc_RetryInfo_new(arena);
-    if (retry == NULL) return;
-    google_protobuf_Duration *delay = google_rpc_RetryInfo_mutable_retry_delay(retry, arena);
-    if (delay == NULL) return;
-    google_protobuf_Duration_set_seconds(delay, delay_ms / 1000);
-    google_protobuf_Duration_set_nanos(delay, delay_ms % 1000 * NANOSECONDS_PER_MILLISECOND);
-    detail_add(status, "type.googleapis.com/google.rpc.RetryInfo", retry, &google_rpc_RetryInfo_msginit, arena);
 }
 
 /* The encoded google.rpc.Status; empty without memory. */
@@ -153,10 +158,15 @@ static upb_StringView details_encode(const struct error *error, upb_Arena *arena
     if (status == NULL) return none;
     google_rpc_Status_set_code(status, (int32_t)reasons[error->reason].code);
     google_rpc_Status_set_message(status, upb_StringView_FromString(error->message));
-    info_add(status, error, arena);
-    if (error->violations_count > 0) violations_add(status, error, arena);
+    detail_add(status, "type.googleapis.com/google.rpc.ErrorInfo", info_build(error, arena),
+               &google_rpc_ErrorInfo_msginit, arena);
+    if (error->violations_count > 0) {
+        detail_add(status, "type.googleapis.com/google.rpc.BadRequest", violations_build(error, arena),
+                   &google_rpc_BadRequest_msginit, arena);
+    }
     if (reasons[error->reason].retry_delay_ms != NO_RETRY) {
-        retry_add(status, reasons[error->reason].retry_delay_ms, arena);
+        detail_add(status, "type.googleapis.com/google.rpc.RetryInfo",
+                   retry_build(reasons[error->reason].retry_delay_ms, arena), &google_rpc_RetryInfo_msginit, arena);
     }
     if (error->conflicts != NULL) {
         detail_add(status, "type.googleapis.com/daybook.v1.AppendConflicts", error->conflicts,
@@ -166,6 +176,43 @@ static upb_StringView details_encode(const struct error *error, upb_Arena *arena
     size_t size;
     if (upb_Encode(status, &google_rpc_Status_msginit, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) return none;
     return upb_StringView_FromDataAndSize(data, size);
+}
+
+/* --- As an AppendError. ------------------------------------------------------------------------------------------------ */
+
+static bool append_error_fill(daybook_v1_AppendError *message, const struct error *error, upb_Arena *arena) {
+    daybook_v1_AppendError_set_code(message, (int32_t)reasons[error->reason].code);
+    daybook_v1_AppendError_set_message(message, upb_StringView_FromString(error->message));
+    google_rpc_ErrorInfo *info = info_build(error, arena);
+    if (info == NULL) return false;
+    daybook_v1_AppendError_set_info(message, info);
+    if (error->violations_count > 0) {
+        google_rpc_BadRequest *bad = violations_build(error, arena);
+        if (bad == NULL) return false;
+        daybook_v1_AppendError_set_bad_request(message, bad);
+    }
+    if (reasons[error->reason].retry_delay_ms != NO_RETRY) {
+        google_rpc_RetryInfo *retry = retry_build(reasons[error->reason].retry_delay_ms, arena);
+        if (retry == NULL) return false;
+        daybook_v1_AppendError_set_retry(message, retry);
+    }
+    if (error->conflicts != NULL) {
+        /* The skin takes what it could also change; it is encoded and nothing else. */
+        daybook_v1_AppendError_set_conflicts(message, (daybook_v1_AppendConflicts *)(uintptr_t)error->conflicts);
+    }
+    return true;
+}
+
+struct bytes error_encode(const struct error *error, upb_Arena *arena) {
+    assert((size_t)error->reason < sizeof reasons / sizeof reasons[0]);
+    daybook_v1_AppendError *message = daybook_v1_AppendError_new(arena);
+    if (message == NULL || !append_error_fill(message, error, arena)) return bytes_of(NULL, 0);
+    char *data;
+    size_t size;
+    if (upb_Encode(message, &daybook_v1_AppendError_msginit, 0, arena, &data, &size) != kUpb_EncodeStatus_Ok) {
+        return bytes_of(NULL, 0);
+    }
+    return bytes_of(data, size);
 }
 
 void error_fail(daybook_server_call *call, const struct error *error) {

@@ -2,8 +2,9 @@
  *
  * An error is a gRPC code and text, and a google.rpc.Status in "grpc-status-details-bin" with an ErrorInfo (reason, domain
  * "daybook", metadata), a BadRequest when fields are wrong, a RetryInfo when a retry helps (AIP-193), and an AppendConflicts
- * when an append was refused by what is there already. All of it fits the 4 KiB of details that a call may end with
- * (daybook/server.h); the metadata "count" tells how many fields, streams or ids are wrong, also those that are not listed.
+ * when an append was refused by what is there already; AppendMany says the same in an AppendError. All of it fits the 4 KiB of
+ * details that a call may end with (daybook/server.h); the metadata "count" tells how many fields, streams or ids are wrong,
+ * also those that are not listed.
  * Ownership: an error is plain data on its maker's stack; what it points at must outlive the answer's call.
  * Threads: any. */
 #ifndef SERVICE_API_ERRORS_H
@@ -14,6 +15,7 @@
 
 #include "daybook/server.h"
 #include "daybook/v1/event_store.upb.h"
+#include "service/base/bytes.h"
 #include "service/base/result.h"
 
 enum reason {
@@ -78,5 +80,8 @@ void error_of_queue(struct error *ret_error, enum failure failure);
 void error_fail(daybook_server_call *call, const struct error *error);
 void error_fail_failure(daybook_server_call *call, enum failure failure);
 void error_finish(daybook_server_stream *stream, const struct error *error);
+
+/* As an encoded daybook.v1.AppendError in the arena; empty without memory. */
+struct bytes error_encode(const struct error *error, upb_Arena *arena);
 
 #endif

@@ -25,11 +25,11 @@ static void append_decided(void *context, daybook_server_call *call, const daybo
     (void)context;
     (void)message;
     pthread_mutex_lock(&mutex);
-    struct append_call *append = upb_Arena_Malloc(daybook_server_call_arena(call), sizeof *append);
-    cr_assert_not_null(append);
-    *append = (struct append_call){.request = decided, .call = call};
-    append->request.context = append;
-    append_answer(&append->request);
+    struct append_call *unary = upb_Arena_Malloc(daybook_server_call_arena(call), sizeof *unary);
+    cr_assert_not_null(unary);
+    *unary = (struct append_call){.append = {.request = decided}, .call = call};
+    unary->append.request.context = unary;
+    append_answer(&unary->append.request);
     pthread_mutex_unlock(&mutex);
 }
 
