@@ -6,6 +6,7 @@
 
 #include "daybook/server.h"
 #include "service/api/api.h"
+#include "service/api/append_streams.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -26,6 +27,7 @@ struct daemon {
     struct feed *feed;
     struct sequencer *sequencer;
     struct retention *retention;
+    struct append_streams *append_streams;
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
@@ -96,6 +98,7 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
                                               .reader_threads_count = (uint32_t)config->reader_threads,
                                               .head = store_position_last(daemon->store)};
     TRY(feed_open(&feed_options, &daemon->feed));
+    TRY(append_streams_new(&daemon->append_streams));
     daemon->listener = (struct commit_listener){
         .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed, .context = daemon};
     const struct sequencer_options sequencer_options = {
@@ -125,6 +128,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                .feed = daemon->feed,
                                .retention = daemon->retention,
                                .store = daemon->store,
+                               .append_streams = daemon->append_streams,
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);
@@ -176,6 +180,7 @@ void daemon_rest(struct daemon *daemon) {
 void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
     daybook_server_set_serving(daemon->server, HEALTH_READINESS, false);
     feed_drain(daemon->feed);
+    api_drain(&daemon->api);
     daybook_server_drain(daemon->server, grace_ms);
 }
 
@@ -185,6 +190,7 @@ struct daemon *daemon_close(struct daemon *daemon) {
     daybook_server_close(daemon->server);
     retention_close(daemon->retention);
     sequencer_close(daemon->sequencer);
+    append_streams_free(daemon->append_streams);
     feed_close(daemon->feed);
     index_close(daemon->index);
     store_close(daemon->store);

@@ -8,6 +8,7 @@
 #include "daybook/server.h"
 #include "daybook/v1/event_store.grpc.h"
 
+struct append_streams;
 struct feed;
 struct retention;
 struct sequencer;
@@ -18,6 +19,7 @@ struct api {
     struct feed *feed;
     struct retention *retention;
     struct store *store;
+    struct append_streams *append_streams;
     const char *store_id;
     uint64_t event_bytes_max;
 };
@@ -25,8 +27,12 @@ struct api {
 /* Adds the daemon's services to a server that has not started. */
 DAYBOOK_MUST_USE bool api_serve(const struct api *api, daybook_server *server, daybook_status *ret_status);
 
+/* Ends what would never end by itself: open AppendMany streams answer what they have received and are UNAVAILABLE. */
+void api_drain(const struct api *api);
+
 /* The handlers, one file each; `context` is the api. */
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request);
+void api_append_many(void *context, daybook_server_stream *stream);
 void api_read(void *context, daybook_server_stream *stream, const daybook_v1_ReadRequest *request);
 void api_subscribe(void *context, daybook_server_stream *stream, const daybook_v1_SubscribeRequest *request);
 void api_get_checkpoint(void *context, daybook_server_call *call, const daybook_v1_GetCheckpointRequest *request);

@@ -5,6 +5,7 @@
 
 #include "daybook/v1/event.upb.h"
 #include "google/protobuf/any.upb.h"
+#include "service/api/append.h"
 #include "service/api/errors.h"
 #include "service/base/uuid.h"
 #include "service/commit/sequencer.h"
@@ -104,21 +105,6 @@ static const daybook_v1_AppendConflicts *conflict_of(const struct change_call *c
     return conflicts;
 }
 
-static enum failure failure_of(enum append_outcome outcome) {
-    switch (outcome) {
-    case APPEND_STORAGE_FULL:
-        return FAILURE_STORAGE_FULL;
-    case APPEND_STORAGE_CORRUPT:
-        return FAILURE_CORRUPT;
-    case APPEND_OUT_OF_MEMORY:
-        return FAILURE_MEMORY;
-    case APPEND_STOPPED:
-        return FAILURE_STOPPED;
-    default:
-        return FAILURE_STORAGE;
-    }
-}
-
 void change_refuse(const struct change_call *change, struct bytes stream) {
     struct error error;
     switch (change->request.outcome) {
@@ -135,7 +121,7 @@ void change_refuse(const struct change_call *change, struct bytes stream) {
         error_of_failure(&error, FAILURE_NOT_FOUND);
         break;
     default:
-        error_of_failure(&error, failure_of(change->request.outcome));
+        append_explain(&change->request, daybook_server_call_arena(change->call), &error);
         break;
     }
     error_fail(change->call, &error);

@@ -1,11 +1,13 @@
 #include "daybook/v1/admin.grpc.h"
 #include "service/api/api.h"
+#include "service/api/append_streams.h"
 #include "service/api/errors.h"
 #include "service/feed/feed.h"
 
 /* A slot that is not filled answers UNIMPLEMENTED. */
 static const daybook_v1_EventStore_handlers event_store_handlers = {
     .Append = api_append,
+    .AppendMany = api_append_many,
     .Read = api_read,
     .Subscribe = api_subscribe,
     .Head = api_head,
@@ -23,6 +25,10 @@ bool api_serve(const struct api *api, daybook_server *server, daybook_status *re
     void *context = (void *)(uintptr_t)api;
     return daybook_v1_EventStore_serve(server, &event_store_handlers, context, ret_status) &&
            daybook_v1_Admin_serve(server, &admin_handlers, context, ret_status);
+}
+
+void api_drain(const struct api *api) {
+    append_streams_drain(api->append_streams);
 }
 
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request) {

@@ -50,6 +50,17 @@
 /* Encoded metadata of a stream's settings, and their longest age: a hundred years. */
 #define STREAM_METADATA_BYTES_MAX      KIB(64)
 #define STREAM_MAX_AGE_SECONDS_CEILING UINT64_C(3153600000)
+/* Requests of one AppendMany stream that are received and not answered yet, by number and by the memory they hold: a stream
+ * that has reached either is not read from. A quarter of a group; one request of REQUEST_BYTES_MAX may come on top. */
+#define APPEND_MANY_REQUESTS_COUNT_MAX 1024
+#define APPEND_MANY_BYTES_MAX          MIB(8)
+/* A response ends behind the outcome with which it has this much: about all that a full window of small requests is answered
+ * with, and at most an outcome of 1,024 writes (48 bytes each) more. */
+#define APPEND_MANY_RESPONSE_BYTES_MAX KIB(24)
+/* A request with the first block of its memory: one page, which holds a request of a few hundred bytes. */
+#define APPEND_SLOT_BYTES 4096
+/* Slots that a stream at work keeps for its next requests. */
+#define APPEND_MANY_SPARE_COUNT_MAX 64
 /* Entries of a page of a list. */
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX     1000
@@ -103,6 +114,9 @@
 
 _Static_assert(GROUP_EVENTS_COUNT_MAX >= REQUEST_EVENTS_COUNT_MAX, "a group holds at least one request");
 _Static_assert(QUEUE_BYTES_MAX >= 2 * REQUEST_BYTES_MAX, "the queue holds at least two of the largest requests");
+_Static_assert(QUEUE_REQUESTS_COUNT_MAX >= 4 * APPEND_MANY_REQUESTS_COUNT_MAX, "one stream does not fill the queue");
+_Static_assert(APPEND_MANY_BYTES_MAX >= APPEND_MANY_REQUESTS_COUNT_MAX * APPEND_SLOT_BYTES,
+               "small requests fill the window");
 _Static_assert(EVENT_BYTES_MAX_CEILING < REQUEST_BYTES_MAX, "the largest event fits a request");
 
 #endif

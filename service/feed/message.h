@@ -1,7 +1,7 @@
 /* message.h: a response in the making: framed records, then the fields behind them.
  *
  * The bytes are those of daybook.v1.ReadResponse or SubscribeResponse; the field numbers are in event_store.proto. Records
- * are copied, never decoded.
+ * are copied, never decoded. An AppendManyResponse is made of outcomes in the same way: they, too, are field 1.
  * Ownership: a message owns its buffer, which comes from the feed's, until message_take hands it over. Threads: one at a time. */
 #ifndef SERVICE_FEED_MESSAGE_H
 #define SERVICE_FEED_MESSAGE_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/api/append_streams.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -51,9 +52,11 @@ static void store_and_index_open(void) {
 
 static void server_open(void) {
     daybook_status status;
+    cr_assert_not(failed(append_streams_new(&rooms.append_streams)));
     rooms.api = (struct api){.sequencer = rooms.sequencer,
                              .feed = rooms.feed,
                              .store = rooms.store,
+                             .append_streams = rooms.append_streams,
                              .store_id = store_id(rooms.store),
                              .event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
     const daybook_server_options options = {
@@ -87,6 +90,7 @@ void rooms_close(void) {
     daybook_client_close(rooms.client);
     daybook_server_close(rooms.server);
     sequencer_close(rooms.sequencer);
+    append_streams_free(rooms.append_streams);
     feed_close(rooms.feed);
     index_close(rooms.index);
     store_close(rooms.store);

@@ -21,6 +21,7 @@ struct rooms {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct append_streams *append_streams;
     struct api api;
     daybook_server *server;
     daybook_client *client;

@@ -1,0 +1,76 @@
+#include "service/api/append_slot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "service/api/append_outcome.h"
+#include "service/base/limits.h"
+
+#define SLOT_OF(member, name) ((struct append_slot *)(void *)((char *)(member)-offsetof(struct append_slot, name)))
+
+#define BLOCK_BYTES (APPEND_SLOT_BYTES - sizeof(struct append_slot))
+
+static void *allocate(upb_alloc *alloc, void *memory, size_t size_before, size_t size) {
+    if (size == 0) {
+        free(memory);
+        return NULL;
+    }
+    void *allocated = realloc(memory, size);
+    if (allocated != NULL) SLOT_OF(alloc, alloc)->size_bytes += size - size_before;
+    return allocated;
+}
+
+static void begin(struct append_slot *slot) {
+    slot->size_bytes = APPEND_SLOT_BYTES;
+    slot->arena = upb_Arena_Init(slot->block, BLOCK_BYTES, &slot->alloc);
+    assert(slot->arena != NULL);
+    slot->state = SLOT_OPEN;
+    slot->append.filter = NULL;
+}
+
+struct append_slot *append_slot_new(struct append_many *many) {
+    struct append_slot *slot = malloc(APPEND_SLOT_BYTES);
+    if (slot == NULL) return NULL;
+    slot->many = many;
+    slot->alloc.func = allocate;
+    begin(slot);
+    return slot;
+}
+
+static void end(struct append_slot *slot) {
+    append_deinit(&slot->append);
+    upb_Arena_Free(slot->arena);
+}
+
+void append_slot_reset(struct append_slot *slot) {
+    end(slot);
+    begin(slot);
+}
+
+struct append_slot *append_slot_free(struct append_slot *slot) {
+    if (slot == NULL) return NULL;
+    end(slot);
+    free(slot);
+    return NULL;
+}
+
+static void refuse(struct append_slot *slot, const struct error *error) {
+    slot->state = SLOT_REFUSED;
+    slot->refusal = append_outcome_of_error(error, slot->arena);
+}
+
+void append_slot_fill(struct append_slot *slot, const struct api *api, const daybook_v1_AppendRequest *message) {
+    struct error error;
+    if (!append_init(&slot->append, api, message, slot->arena, &error)) refuse(slot, &error);
+}
+
+void append_slot_refuse(struct append_slot *slot, enum failure failure) {
+    struct error error;
+    error_of_failure(&error, failure);
+    refuse(slot, &error);
+}
+
+struct bytes append_slot_outcome(const struct append_slot *slot) {
+    assert(slot->state != SLOT_OPEN);
+    return slot->state == SLOT_REFUSED ? slot->refusal : append_outcome(&slot->append.request, slot->arena);
+}
