@@ -109,6 +109,14 @@
 #define RETENTION_STEP_EVENTS_COUNT_MAX 256
 #define RETENTION_INTERVAL_MS_DEFAULT   60000
 #define RETENTION_INTERVAL_MS_MIN       100
+/* Names (streams, types, tags) of the newest events that are aggregated in memory, in tables of INDEX_RUN_EVENTS_COUNT events
+ * at most: 65,536 events with a new stream and two new tags each take about 14 MiB. A table is full when its names take this
+ * much; one is filled for the next names run, and so many are kept for queries: 216 MiB with slots and order at the very
+ * worst, a tenth of that as things are. A catalogue that lags further behind than the tables hold cannot be asked. */
+#define NAMES_TABLE_BYTES_MAX       MIB(16)
+#define NAMES_TAIL_TABLES_COUNT_MAX 8
+/* Events that one page of a list by last change looks at; with fewer streams than asked for it ends there. */
+#define LAST_CHANGE_EVENTS_COUNT_MAX 16384
 /* Streams whose last revision is kept in memory. */
 #define STREAM_CACHE_COUNT_MAX 65536
 

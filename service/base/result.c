@@ -17,6 +17,7 @@ static const char *const failure_names[] = {
     [FAILURE_BUSY] = "busy",
     [FAILURE_FORMAT] = "wrong_format",
     [FAILURE_STOPPED] = "stopped",
+    [FAILURE_NOT_READY] = "not_ready",
 };
 
 const char *failure_name(enum failure failure) {

@@ -20,6 +20,7 @@ enum failure {
     FAILURE_BUSY,         /* somebody else holds it */
     FAILURE_FORMAT,       /* the store's format is newer than this program, or foreign */
     FAILURE_STOPPED,      /* the daemon is stopping */
+    FAILURE_NOT_READY,    /* it is being made; later */
 };
 
 /* A struct, so that neither an int nor a bool passes for one by accident. */

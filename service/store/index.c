@@ -96,7 +96,7 @@ static result try_open(struct index *index, const struct index_options *options,
         .map_bytes = options->map_bytes != 0 ? options->map_bytes : INDEX_MAP_BYTES_DEFAULT,
         .map_may_shrink = options->map_bytes == 0,
         .reserve_bytes = INDEX_RESERVE_BYTES,
-        .tables_count_max = INDEX_ENVIRONMENT_TABLES_COUNT,
+        .tables_count_max = INDEX_ENVIRONMENT_TABLES_COUNT + NAMES_ENVIRONMENT_TABLES_COUNT,
     };
     TRY(environment_open(&environment_options, &index->environment, ret_problem));
     const int code = mdb_env_set_flags(index->environment.handle, MDB_NOMETASYNC, 1);
@@ -140,6 +140,21 @@ static result view_begin(struct index *index) {
     return RESULT_OK;
 }
 
+/* Before the thread runs, which is the one that writes then. */
+static result names_begin(struct index *index, struct store *store) {
+    if (store == NULL) return RESULT_OK;
+    const struct names_options options = {.environment = &index->environment,
+                                          .store = store,
+                                          .events_count_max = index->run_events_count,
+                                          .wake = index_thread_wake,
+                                          .context = index};
+    return names_open(&options, &index->names);
+}
+
+struct names *index_names(struct index *index) {
+    return index->names;
+}
+
 static void locks_init(struct index *index) {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -159,6 +174,7 @@ result index_open(const struct index_options *options, struct index **ret_index,
     result outcome = index->directory != NULL ? RESULT_OK : failure_result(FAILURE_MEMORY);
     if (!failed(outcome)) outcome = open_or_begin_anew(index, options, ret_problem);
     if (!failed(outcome)) outcome = view_begin(index);
+    if (!failed(outcome)) outcome = names_begin(index, options->store);
     if (!failed(outcome)) outcome = index_thread_start(index);
     if (failed(outcome)) {
         index_close(index);
@@ -174,6 +190,7 @@ struct index *index_close(struct index *index) {
     index_segment_unref(index->active);
     index_view_unref(index->view);
     index_readers_close(index);
+    names_close(index->names);
     environment_close(&index->environment);
     pthread_cond_destroy(&index->room);
     pthread_cond_destroy(&index->work);
@@ -184,10 +201,7 @@ struct index *index_close(struct index *index) {
 }
 
 void index_view_release(struct index *index, struct index_view *view) {
-    if (!index_view_unref(view)) return;
-    pthread_mutex_lock(&index->mutex);
-    pthread_cond_signal(&index->work);
-    pthread_mutex_unlock(&index->mutex);
+    if (index_view_unref(view)) index_thread_wake(index);
 }
 
 uint64_t index_position(const struct index *index) {

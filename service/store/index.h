@@ -23,6 +23,8 @@
 #include "service/base/result.h"
 
 struct index;
+struct names;
+struct store;
 
 struct index_options {
     const char *directory;     /* DIR/index; made when it is not there */
@@ -30,6 +32,7 @@ struct index_options {
     uint32_t run_events_count; /* 0: INDEX_RUN_EVENTS_COUNT; tests use small ones */
     const char *store_id;      /* an index of another store is thrown away and built anew */
     uint64_t log_position_end; /* one that has this position or a later one, too: the log was restored; 0: not asked */
+    struct store *store; /* whose names are catalogued (names.h), and which is closed after the index; NULL: no names */
 };
 
 struct index_entry {
@@ -45,6 +48,9 @@ MUST_USE result index_open(const struct index_options *options, struct index **r
 /* Stops the thread after its current step. What is only in memory is added again after the next open. NULL is allowed.
  * Returns NULL. */
 struct index *index_close(struct index *index);
+
+/* The catalogue of names; lives as long as the index. NULL: the index was opened without a store. */
+struct names *index_names(struct index *index);
 
 /* Everything up to this position is in runs; the caller adds what the log has after it, before the first query. */
 uint64_t index_position(const struct index *index);

@@ -16,6 +16,7 @@
 #include "service/store/index_merge.h"
 #include "service/store/index_segment.h"
 #include "service/store/index_view.h"
+#include "service/store/names_state.h"
 
 /* A read transaction of LMDB that queries take turns with: beginning a new one takes a lock of LMDB's. */
 struct index_reader {
@@ -52,11 +53,16 @@ struct index {
     struct index_catalog catalog;
     struct index_merge *merges[INDEX_LEVELS_COUNT]; /* of runs of this level; NULL: none is going on */
     MDB_txn *reader;                                /* reset between steps */
+
+    struct names *names; /* NULL: without a store */
 };
 
 /* Starts and stops the index thread. FAILURE_MEMORY. */
 MUST_USE result index_thread_start(struct index *index);
 void index_thread_stop(struct index *index);
+
+/* Has the index thread look for work; not under the mutex. */
+void index_thread_wake(void *index);
 
 /* Lets go of a view, not under the mutex; wakes the index thread when a run may have become free to be emptied. */
 void index_view_release(struct index *index, struct index_view *view);

@@ -2,7 +2,8 @@
  *
  * One step at a time, in this order: write the oldest full segment (appends may be waiting for it); empty a table that no
  * view shows any more; go on with the merge of the lowest level (small merges keep the number of runs, and so the cost of
- * a query, low). Every step is a short write transaction. A level takes no more runs than INDEX_LEVEL_RUNS_COUNT_MAX: when
+ * a query, low); do what names have to do (names_work.c). When somebody asks for names that are far behind, they come before
+ * merges, but not before those that make room for a segment. Every step is a short write transaction. A level takes no more runs than INDEX_LEVEL_RUNS_COUNT_MAX: when
  * merging is slower than what arrives, the levels fill from above, then segments wait, then appends do.
  *
  * No space, or no memory: the step is given up and tried again every second; queries go on, and appends until the tail is
@@ -18,7 +19,10 @@
 
 #define RETRY_SECONDS 1
 
-enum work_kind { WORK_NONE, WORK_FLUSH, WORK_EMPTY, WORK_MERGE };
+/* So many more runs must fit into level 0 when names come before merges. */
+#define ROOM_FOR_NAMES_RUNS_COUNT INDEX_SEGMENTS_WAITING_COUNT_MAX
+
+enum work_kind { WORK_NONE, WORK_FLUSH, WORK_EMPTY, WORK_MERGE, WORK_NAMES };
 
 struct work {
     enum work_kind kind;
@@ -44,6 +48,16 @@ static bool merge_is_due(const struct index *index, uint32_t level) {
     return level_listed_count(index->view, level) >= INDEX_RUNS_MERGED_COUNT && level_has_room(index, level + 1);
 }
 
+/* Names are taken of events that are in runs of the index: they are in the log, and those after a crash, too. */
+static bool names_have_work(const struct index *index) {
+    return index->names != NULL && names_has_work(index->names, index_position(index));
+}
+
+static bool names_come_first(const struct index *index) {
+    return index->names != NULL && names_is_wanted(index->names, index_position(index)) &&
+           index_catalog_level_count(&index->catalog, 0) + ROOM_FOR_NAMES_RUNS_COUNT <= INDEX_LEVEL_RUNS_COUNT_MAX;
+}
+
 /* Under the mutex. */
 static struct work work_choose(struct index *index) {
     if (index->segments_waiting_count > 0 && level_has_room(index, 0)) {
@@ -55,10 +69,11 @@ static struct work work_choose(struct index *index) {
         if (atomic_load_explicit(&run->views_count, memory_order_acquire) != 0) continue;
         return (struct work){.kind = WORK_EMPTY, .run = run};
     }
+    if (names_come_first(index)) return (struct work){.kind = WORK_NAMES};
     for (uint32_t level = 0; level + 1 < INDEX_LEVELS_COUNT; level++) {
         if (merge_is_due(index, level)) return (struct work){.kind = WORK_MERGE, .level = level};
     }
-    return (struct work){.kind = WORK_NONE};
+    return (struct work){.kind = names_have_work(index) ? WORK_NAMES : WORK_NONE};
 }
 
 /* Writes the entries of a segment in their order; every piece but the last is committed. */
@@ -197,6 +212,8 @@ static result work_do(struct index *index, const struct work *work) {
         return index_catalog_empty(&index->environment, work->run);
     case WORK_MERGE:
         return merge(index, work->level);
+    case WORK_NAMES:
+        return names_step(index->names, index_position(index));
     default:
         return RESULT_OK;
     }
@@ -240,6 +257,13 @@ static void *thread_run(void *argument) {
     }
     pthread_mutex_unlock(&index->mutex);
     return NULL;
+}
+
+void index_thread_wake(void *context) {
+    struct index *index = context;
+    pthread_mutex_lock(&index->mutex);
+    pthread_cond_signal(&index->work);
+    pthread_mutex_unlock(&index->mutex);
 }
 
 result index_thread_start(struct index *index) {
