@@ -7,6 +7,7 @@
 #include "daybook/server.h"
 #include "service/api/api.h"
 #include "service/api/append_streams.h"
+#include "service/api/lists.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -28,6 +29,7 @@ struct daemon {
     struct sequencer *sequencer;
     struct retention *retention;
     struct append_streams *append_streams;
+    struct lists *lists;
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
@@ -75,7 +77,8 @@ static result index_prepare(struct daemon *daemon, struct problem *ret_problem) 
     (void)snprintf(directory, sizeof directory, "%s/index", store_directory(daemon->store));
     const struct index_options options = {.directory = directory,
                                           .store_id = store_id(daemon->store),
-                                          .log_position_end = store_position_last(daemon->store) + 1};
+                                          .log_position_end = store_position_last(daemon->store) + 1,
+                                          .store = daemon->store};
     TRY(index_open(&options, &daemon->index, ret_problem));
     const result caught_up = terms_catch_up(daemon->store, daemon->index);
     if (failed(caught_up)) {
@@ -108,7 +111,8 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
                                                         .index = daemon->index,
                                                         .sequencer = daemon->sequencer,
                                                         .interval_ms = config->retention_interval_ms};
-    return retention_open(&retention_options, &daemon->retention);
+    TRY(retention_open(&retention_options, &daemon->retention));
+    return lists_open(&daemon->lists);
 }
 
 /* Half of the cores answer calls: the sequencer, the readers and the index need the others, and a stream whose message and
@@ -129,6 +133,8 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                .retention = daemon->retention,
                                .store = daemon->store,
                                .append_streams = daemon->append_streams,
+                               .index = daemon->index,
+                               .lists = daemon->lists,
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);
@@ -184,11 +190,12 @@ void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
     daybook_server_drain(daemon->server, grace_ms);
 }
 
-/* The server first, because its calls are answered by the sequencer and the feed; the store last. */
+/* The server first, because its calls are answered by the lists, the sequencer and the feed; the store last. */
 struct daemon *daemon_close(struct daemon *daemon) {
     if (daemon == NULL) return NULL;
     daybook_server_close(daemon->server);
     retention_close(daemon->retention);
+    lists_close(daemon->lists);
     sequencer_close(daemon->sequencer);
     append_streams_free(daemon->append_streams);
     feed_close(daemon->feed);

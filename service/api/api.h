@@ -11,6 +11,8 @@
 struct append_streams;
 struct feed;
 struct retention;
+struct index;
+struct lists;
 struct sequencer;
 struct store;
 
@@ -20,6 +22,8 @@ struct api {
     struct retention *retention;
     struct store *store;
     struct append_streams *append_streams;
+    struct index *index; /* opened with the store, so that it has names */
+    struct lists *lists;
     const char *store_id;
     uint64_t event_bytes_max;
 };
@@ -37,6 +41,10 @@ void api_read(void *context, daybook_server_stream *stream, const daybook_v1_Rea
 void api_subscribe(void *context, daybook_server_stream *stream, const daybook_v1_SubscribeRequest *request);
 void api_get_checkpoint(void *context, daybook_server_call *call, const daybook_v1_GetCheckpointRequest *request);
 void api_list_checkpoints(void *context, daybook_server_call *call, const daybook_v1_ListCheckpointsRequest *request);
+void api_get_stream(void *context, daybook_server_call *call, const daybook_v1_GetStreamRequest *request);
+void api_list_streams(void *context, daybook_server_call *call, const daybook_v1_ListStreamsRequest *request);
+void api_list_types(void *context, daybook_server_call *call, const daybook_v1_ListTypesRequest *request);
+void api_list_tags(void *context, daybook_server_call *call, const daybook_v1_ListTagsRequest *request);
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
 void api_update_stream_settings(void *context, daybook_server_call *call,
                                 const daybook_v1_UpdateStreamSettingsRequest *request);

@@ -40,6 +40,7 @@ static const struct {
     [REASON_OUT_OF_MEMORY] = {"OUT_OF_MEMORY", DAYBOOK_RESOURCE_EXHAUSTED, 1000},
     [REASON_STORAGE_FULL] = {"STORAGE_FULL", DAYBOOK_RESOURCE_EXHAUSTED, 10000},
     [REASON_STORAGE_CORRUPT] = {"STORAGE_CORRUPT", DAYBOOK_DATA_LOSS, NO_RETRY},
+    [REASON_NOT_READY] = {"NOT_READY", DAYBOOK_UNAVAILABLE, 1000},
     [REASON_DRAINING] = {"DRAINING", DAYBOOK_UNAVAILABLE, 1000},
     [REASON_OUTCOME_UNKNOWN] = {"OUTCOME_UNKNOWN", DAYBOOK_UNAVAILABLE, 1000},
     [REASON_UNIMPLEMENTED] = {"UNIMPLEMENTED", DAYBOOK_UNIMPLEMENTED, NO_RETRY},
@@ -76,6 +77,10 @@ void error_of_failure(struct error *ret_error, enum failure failure) {
     case FAILURE_CORRUPT:
         error_set(ret_error, REASON_STORAGE_CORRUPT,
                   "stored bytes are damaged (a checksum is wrong) and are not sent; restore from a backup");
+        return;
+    case FAILURE_NOT_READY:
+        error_set(ret_error, REASON_NOT_READY,
+                  "the catalogue of names is being brought up to date with the log; retry");
         return;
     case FAILURE_STOPPED:
         error_set(ret_error, REASON_DRAINING, "the server is stopping; retry");

@@ -16,6 +16,10 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
     .UpdateStreamSettings = api_update_stream_settings,
     .DeleteStream = api_delete_stream,
     .EraseEvents = api_erase_events,
+    .GetStream = api_get_stream,
+    .ListStreams = api_list_streams,
+    .ListTypes = api_list_types,
+    .ListTags = api_list_tags,
 };
 
 static const daybook_v1_Admin_handlers admin_handlers = {0};

@@ -64,6 +64,8 @@
 /* Entries of a page of a list. */
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX     1000
+/* Lists that wait for their thread; one that shows a thousand names takes milliseconds. */
+#define LISTS_WAITING_COUNT_MAX 256
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */

@@ -45,6 +45,10 @@ MUST_USE result names_list(struct names *names, enum term_kind kind, struct byte
 MUST_USE result names_find(struct names *names, enum term_kind kind, struct bytes name,
                            struct name_figures *ret_figures);
 
+/* Several names of a kind at one moment; `events_count` is 0 of one that is not there. Failures as above. */
+MUST_USE result names_find_all(struct names *names, enum term_kind kind, const struct bytes *asked, uint32_t count,
+                               struct name_figures *ret_figures);
+
 /* Throws the catalogue away and has it made again from the log, in the background: the log's records are others now. */
 void names_begin_anew(struct names *names);
 

@@ -174,14 +174,23 @@ static result find(const struct query *query, enum term_kind kind, struct bytes 
     return RESULT_OK;
 }
 
-result names_find(struct names *names, enum term_kind kind, struct bytes name, struct name_figures *ret_figures) {
-    assert(name.size > 0);
+result names_find_all(struct names *names, enum term_kind kind, const struct bytes *asked, uint32_t count,
+                      struct name_figures *ret_figures) {
     struct query query;
-    struct name_figures figures = {0};
     TRY(query_begin(names, &query));
-    const result outcome = runs_outcome(names, find(&query, kind, name, &figures));
+    result outcome = RESULT_OK;
+    for (uint32_t index = 0; index < count && !failed(outcome); index++) {
+        assert(asked[index].size > 0);
+        ret_figures[index] = (struct name_figures){0};
+        outcome = runs_outcome(names, find(&query, kind, asked[index], &ret_figures[index]));
+    }
     query_end(&query);
-    TRY(outcome);
+    return outcome;
+}
+
+result names_find(struct names *names, enum term_kind kind, struct bytes name, struct name_figures *ret_figures) {
+    struct name_figures figures;
+    TRY(names_find_all(names, kind, &name, 1, &figures));
     if (figures.events_count == 0) return failure_result(FAILURE_NOT_FOUND);
     *ret_figures = figures;
     return RESULT_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "service/api/append_streams.h"
+#include "service/api/lists.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -44,8 +45,11 @@ static void store_and_index_open(void) {
     const struct temporary_path index_path = temporary_path(&rooms.directory, "data/index");
     const struct store_options store_options = {.directory = path.text, .map_bytes = MAP_BYTES};
     cr_assert_not(failed(store_open(&store_options, &rooms.store, &problem)), "%s", problem.text);
-    const struct index_options index_options = {
-        .directory = index_path.text, .map_bytes = MAP_BYTES, .store_id = store_id(rooms.store), .log_position_end = 1};
+    const struct index_options index_options = {.directory = index_path.text,
+                                                .map_bytes = MAP_BYTES,
+                                                .store_id = store_id(rooms.store),
+                                                .log_position_end = 1,
+                                                .store = rooms.store};
     cr_assert_not(failed(index_open(&index_options, &rooms.index, &problem)), "%s", problem.text);
     cr_assert_not(failed(terms_catch_up(rooms.store, rooms.index)));
 }
@@ -57,6 +61,8 @@ static void server_open(void) {
                              .feed = rooms.feed,
                              .store = rooms.store,
                              .append_streams = rooms.append_streams,
+                             .index = rooms.index,
+                             .lists = rooms.lists,
                              .store_id = store_id(rooms.store),
                              .event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
     const daybook_server_options options = {
@@ -74,6 +80,7 @@ void rooms_open(void) {
     const struct sequencer_options sequencer_options = {
         .store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms.sequencer)));
+    cr_assert_not(failed(lists_open(&rooms.lists)));
     server_open();
     daybook_status status;
     char target[32];
@@ -89,6 +96,7 @@ void rooms_close(void) {
     raw_channel_close(rooms.channel);
     daybook_client_close(rooms.client);
     daybook_server_close(rooms.server);
+    lists_close(rooms.lists);
     sequencer_close(rooms.sequencer);
     append_streams_free(rooms.append_streams);
     feed_close(rooms.feed);

@@ -22,6 +22,7 @@ struct rooms {
     struct feed *feed;
     struct sequencer *sequencer;
     struct append_streams *append_streams;
+    struct lists *lists;
     struct api api;
     daybook_server *server;
     daybook_client *client;
