@@ -27,6 +27,8 @@ struct decision {
     size_t events_used;
     bool head_known;
     uint64_t head;
+    uint64_t position; /* of the last event read; 0: none */
+    int read_attempts_count;
     struct fact fact;
     daybook_v1_AppendRequest *request;
     int64_t occurred_at_s;
@@ -99,25 +101,45 @@ void decision_newest_only(struct decision *decision) {
     decision->newest_only = true;
 }
 
+/* The outcome of the call is not known, or the server asks for another attempt. */
+static bool is_passing(const daybook_status *status) {
+    return status->retryable || status->code == DAYBOOK_DEADLINE_EXCEEDED;
+}
+
+static void pause_as_asked(const daybook_status *status) {
+    const uint32_t pause_ms = status->retry_delay_ms < CALL_TIMEOUT_MS ? status->retry_delay_ms : CALL_TIMEOUT_MS;
+    (void)poll(NULL, 0, (int)pause_ms);
+}
+
 static void read_begin(struct decision *decision) {
     daybook_v1_ReadRequest *request = need(daybook_v1_ReadRequest_new(decision->arena));
     daybook_v1_ReadRequest_set_filter(request, decision->boundary);
     if (decision->newest_only) {
         daybook_v1_ReadRequest_set_direction(request, daybook_v1_DIRECTION_BACKWARD);
         daybook_v1_ReadRequest_set_limit(request, 1);
+    } else {
+        daybook_v1_ReadRequest_set_from(request, decision->position + 1);
     }
     const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1};
     decision->stream = need(daybook_v1_EventStore_Read_open(decision->client, request, &options, NULL));
 }
 
-/* Takes the next response. False: there is none. */
+/* Takes the next response. False: there is none. A read that is interrupted goes on after its last event; what it finds beyond
+ * the head of its beginning is what the condition will refuse, so that the decision is made anew. */
 static bool response_take(struct decision *decision) {
     const daybook_v1_ReadResponse *response;
     daybook_status status;
     const daybook_next next =
         daybook_v1_EventStore_Read_next(decision->stream, DAYBOOK_TIMEOUT_NONE, &response, &status);
     if (next == DAYBOOK_NEXT_END) return false;
-    if (next != DAYBOOK_NEXT_MESSAGE) fail("read", status.message);
+    if (next != DAYBOOK_NEXT_MESSAGE) {
+        if (decision->newest_only && decision->position != 0) return false;
+        if (!is_passing(&status) || ++decision->read_attempts_count == ATTEMPTS_COUNT_MAX) fail("read", status.message);
+        daybook_v1_EventStore_Read_close(decision->stream);
+        pause_as_asked(&status);
+        read_begin(decision);
+        return true;
+    }
     decision->events = daybook_v1_ReadResponse_events(response, &decision->events_count);
     decision->events_used = 0;
     /* The first response's head: whatever was recorded after it may not have been read. */
@@ -131,11 +153,12 @@ static const struct fact *fact_fill(struct decision *decision, const daybook_v1_
     const upb_StringView type = daybook_v1_Event_type(event);
     const upb_StringView text = daybook_v1_Event_text(event);
     const google_protobuf_Timestamp *occurred_at = daybook_v1_Event_occurred_at(event);
+    decision->position = daybook_v1_RecordedEvent_position(recorded);
     json_decref(decision->fact.data);
     json_t *data = text.size == 0 ? json_object() : json_loadb(text.data, text.size, 0, NULL);
     if (data == NULL) fail("read", "an event's text is no JSON");
     decision->fact = (struct fact){
-        .position = daybook_v1_RecordedEvent_position(recorded),
+        .position = decision->position,
         .type = decision_text(decision, "%.*s", (int)type.size, type.data),
         .data = data,
         .occurred_at_s = occurred_at == NULL ? 0 : google_protobuf_Timestamp_seconds(occurred_at),
@@ -207,11 +230,6 @@ void decision_record(struct decision *decision, const char *stream, const char *
                                           decision->occurred_at_s);
 }
 
-/* The outcome of the call is not known, or the server asks for another attempt. */
-static bool is_passing(const daybook_status *status) {
-    return status->retryable || status->code == DAYBOOK_DEADLINE_EXCEEDED;
-}
-
 bool decision_commit(struct decision *decision) {
     if (!decision->head_known) fail("append", "a decision reads before it commits");
     daybook_v1_Condition *condition =
@@ -228,7 +246,7 @@ bool decision_commit(struct decision *decision) {
         }
         if (strcmp(status.reason, "CONDITION_FAILED") == 0) return false;
         if (!is_passing(&status)) break;
-        (void)poll(NULL, 0, (int)(status.retry_delay_ms > CALL_TIMEOUT_MS ? CALL_TIMEOUT_MS : status.retry_delay_ms));
+        pause_as_asked(&status);
     }
     fail("append", status.message);
 }
