@@ -15,8 +15,9 @@
 
 struct daybook_subscriber {
     daybook_client *client;
-    upb_Arena *arena; /* of the filter */
+    upb_Arena *arena; /* of the filter and the consumer */
     const daybook_v1_Filter *filter;
+    upb_StringView consumer; /* whose checkpoint is where to begin; no data: nobody's, or no longer */
     uint32_t heartbeat_ms;
     uint32_t backoff_max_ms;
     uint32_t backoff_ms;
@@ -53,11 +54,22 @@ static bool filter_copy(daybook_subscriber *subscriber, const daybook_v1_Filter 
     return subscriber->filter != NULL;
 }
 
+static bool consumer_copy(daybook_subscriber *subscriber, const char *consumer) {
+    if (consumer == NULL) return true;
+    const size_t size = strlen(consumer);
+    char *copy = upb_Arena_Malloc(subscriber->arena, size + 1);
+    if (copy == NULL) return false;
+    memcpy(copy, consumer, size + 1);
+    subscriber->consumer = upb_StringView_FromDataAndSize(copy, size);
+    return true;
+}
+
 daybook_subscriber *daybook_subscriber_open(daybook_client *client, const daybook_subscriber_options *options,
                                             daybook_status *ret_status) {
     daybook_subscriber *subscriber = calloc(1, sizeof *subscriber);
     if (subscriber != NULL) subscriber->arena = upb_Arena_New();
-    if (subscriber == NULL || subscriber->arena == NULL || !filter_copy(subscriber, options->filter)) {
+    if (subscriber == NULL || subscriber->arena == NULL || !filter_copy(subscriber, options->filter) ||
+        !consumer_copy(subscriber, options->consumer)) {
         daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "out of memory");
         if (subscriber != NULL && subscriber->arena != NULL) upb_Arena_Free(subscriber->arena);
         free(subscriber);
@@ -85,7 +97,9 @@ static daybook_v1_SubscribeRequest *request_build(const daybook_subscriber *subs
     daybook_v1_SubscribeRequest *request = daybook_v1_SubscribeRequest_new(arena);
     if (request == NULL) return NULL;
     daybook_v1_SubscribeRequest_set_heartbeat_ms(request, subscriber->heartbeat_ms);
-    if (subscriber->position_known) {
+    if (subscriber->consumer.data != NULL) {
+        daybook_v1_SubscribeRequest_set_consumer(request, subscriber->consumer);
+    } else if (subscriber->position_known) {
         daybook_v1_SubscribeRequest_set_after(request, subscriber->position);
     } else if (daybook_v1_SubscribeRequest_mutable_end(request, arena) == NULL) {
         return NULL;
@@ -172,6 +186,14 @@ static void response_taken(daybook_subscriber *subscriber, const daybook_v1_Subs
     subscriber->backoff_ms = backoff_first_ms(subscriber);
     subscriber->position = daybook_v1_SubscribeResponse_position(response);
     subscriber->position_known = true;
+    subscriber->consumer = upb_StringView_FromDataAndSize(NULL, 0);
+}
+
+/* A consumer that has stored nothing yet begins where the options say, and at once. */
+static bool consumer_is_new(daybook_subscriber *subscriber, const daybook_status *status) {
+    if (subscriber->consumer.data == NULL || strcmp(status->reason, "CONSUMER_NOT_FOUND") != 0) return false;
+    subscriber->consumer = upb_StringView_FromDataAndSize(NULL, 0);
+    return true;
 }
 
 /* How long to listen before the caller's time is up or the server must be taken for gone. */
@@ -205,6 +227,7 @@ static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
     }
     stream_drop(subscriber);
     if (is_cancelled(subscriber)) return false; /* whatever ended the stream: the caller hears of the cancellation */
+    if (consumer_is_new(subscriber, &status)) return false;
     if (!is_passing(&status)) {
         if (ret_status != NULL) *ret_status = status;
         *ret_next = DAYBOOK_NEXT_ERROR;

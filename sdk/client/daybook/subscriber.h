@@ -24,6 +24,9 @@ typedef struct daybook_subscriber_options {
     uint64_t after;
     /* Begin at the head of this moment instead. */
     int from_end;
+    /* Begin after the checkpoint of this consumer, as stored when the subscription begins; where the two fields above say as
+     * long as it has none. NULL: no consumer's. Copied. */
+    const char *consumer;
     /* Only what matches; NULL: everything. Copied. */
     const daybook_v1_Filter *filter;
     /* How often the server speaks at least; 0: 10,000. */

@@ -29,17 +29,32 @@ struct play {
     bool finished;
 };
 
-static upb_StringView retry_details(uint32_t retry_ms, upb_Arena *arena) {
-    google_rpc_RetryInfo *retry = google_rpc_RetryInfo_new(arena);
-    google_protobuf_Duration *delay = google_rpc_RetryInfo_mutable_retry_delay(retry, arena);
-    google_protobuf_Duration_set_seconds(delay, retry_ms / 1000);
-    google_protobuf_Duration_set_nanos(delay, (int32_t)(retry_ms % 1000 * 1000000));
-    size_t size;
-    const char *encoded = google_rpc_RetryInfo_serialize(retry, arena, &size);
-    google_rpc_Status *status = google_rpc_Status_new(arena);
+static void detail_add(google_rpc_Status *status, const char *type_url, const char *encoded, size_t size,
+                       upb_Arena *arena) {
+    cr_assert_not_null(encoded);
     google_protobuf_Any *any = google_rpc_Status_add_details(status, arena);
-    google_protobuf_Any_set_type_url(any, upb_StringView_FromString("type.googleapis.com/google.rpc.RetryInfo"));
+    google_protobuf_Any_set_type_url(any, upb_StringView_FromString(type_url));
     google_protobuf_Any_set_value(any, upb_StringView_FromDataAndSize(encoded, size));
+}
+
+static upb_StringView details_build(const struct script_turn *turn, upb_Arena *arena) {
+    google_rpc_Status *status = google_rpc_Status_new(arena);
+    size_t size;
+    const char *encoded;
+    if (turn->retry_ms > 0) {
+        google_rpc_RetryInfo *retry = google_rpc_RetryInfo_new(arena);
+        google_protobuf_Duration *delay = google_rpc_RetryInfo_mutable_retry_delay(retry, arena);
+        google_protobuf_Duration_set_seconds(delay, turn->retry_ms / 1000);
+        google_protobuf_Duration_set_nanos(delay, (int32_t)(turn->retry_ms % 1000 * 1000000));
+        encoded = google_rpc_RetryInfo_serialize(retry, arena, &size);
+        detail_add(status, "type.googleapis.com/google.rpc.RetryInfo", encoded, size, arena);
+    }
+    if (turn->reason != NULL) {
+        google_rpc_ErrorInfo *info = google_rpc_ErrorInfo_new(arena);
+        google_rpc_ErrorInfo_set_reason(info, upb_StringView_FromString(turn->reason));
+        encoded = google_rpc_ErrorInfo_serialize(info, arena, &size);
+        detail_add(status, "type.googleapis.com/google.rpc.ErrorInfo", encoded, size, arena);
+    }
     encoded = google_rpc_Status_serialize(status, arena, &size);
     cr_assert_not_null(encoded);
     return upb_StringView_FromDataAndSize(encoded, size);
@@ -49,8 +64,9 @@ static void play_finish(struct play *play) {
     if (play->finished) return;
     play->finished = true;
     upb_StringView details = {NULL, 0};
-    if (play->turn.retry_ms > 0)
-        details = retry_details(play->turn.retry_ms, daybook_server_stream_arena(play->stream));
+    if (play->turn.retry_ms > 0 || play->turn.reason != NULL) {
+        details = details_build(&play->turn, daybook_server_stream_arena(play->stream));
+    }
     daybook_server_stream_finish(play->stream, play->turn.code, "the script says so", details.data, details.size);
 }
 
@@ -108,10 +124,13 @@ static struct script_turn turn_take(struct scripted_server *server, const struct
 
 static void subscribe(void *context, daybook_server_stream *stream, const daybook_v1_SubscribeRequest *request) {
     static const daybook_server_stream_events events = {.cancelled = on_cancelled};
-    const struct script_seen seen = {.from_end = daybook_v1_SubscribeRequest_has_end(request),
-                                     .after = daybook_v1_SubscribeRequest_after(request),
-                                     .heartbeat_ms = daybook_v1_SubscribeRequest_heartbeat_ms(request),
-                                     .has_filter = daybook_v1_SubscribeRequest_has_filter(request)};
+    struct script_seen seen = {.from_end = daybook_v1_SubscribeRequest_has_end(request),
+                               .after = daybook_v1_SubscribeRequest_after(request),
+                               .heartbeat_ms = daybook_v1_SubscribeRequest_heartbeat_ms(request),
+                               .has_filter = daybook_v1_SubscribeRequest_has_filter(request)};
+    const upb_StringView consumer = daybook_v1_SubscribeRequest_consumer(request);
+    cr_assert_lt(consumer.size, sizeof seen.consumer);
+    if (daybook_v1_SubscribeRequest_has_consumer(request)) memcpy(seen.consumer, consumer.data, consumer.size);
     struct play *play = upb_Arena_Malloc(daybook_server_stream_arena(stream), sizeof *play);
     cr_assert_not_null(play);
     *play = (struct play){.turn = turn_take(context, &seen), .stream = stream, .cursor = seen.after};

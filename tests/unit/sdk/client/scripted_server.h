@@ -22,6 +22,7 @@ struct script_turn {
     bool hold;                /* or says nothing more, for ever */
     daybook_code code;        /* how it ends */
     uint32_t retry_ms;        /* what its RetryInfo asks for; 0: none */
+    const char *reason;       /* what its ErrorInfo says; NULL: none */
     bool marks_alone;         /* responses without events, all of `position` */
     uint64_t position;
 };
@@ -29,6 +30,7 @@ struct script_turn {
 /* How a subscription was asked for. */
 struct script_seen {
     bool from_end;
+    char consumer[32]; /* empty: not by a consumer */
     uint64_t after;
     uint32_t heartbeat_ms;
     bool has_filter;

@@ -195,6 +195,59 @@ Test(subscriber, the_end_of_an_empty_store_is_a_position_too) {
     daybook_subscriber_close(subscriber);
 }
 
+Test(subscriber, one_from_a_checkpoint_asks_for_it_until_it_knows_where_that_is) {
+    BEGIN({.code = DAYBOOK_UNAVAILABLE}, {.responses_count = 1, .marks_alone = true, .position = 42},
+          {.responses_count = 1, .hold = true});
+    char consumer[] = "invoicing";
+    daybook_subscriber *subscriber = subscriber_open((daybook_subscriber_options){.consumer = consumer, .after = 7});
+    memset(consumer, 'x', sizeof consumer - 1);
+    take(subscriber);
+    cr_assert_eq(daybook_subscriber_position(subscriber), 42);
+    take_until(subscriber, 45);
+    cr_assert_eq(scripted_seen(server, seen), 3);
+    cr_assert_str_eq(seen[0].consumer, "invoicing");
+    cr_assert_str_eq(seen[1].consumer, "invoicing");
+    cr_assert_str_eq(seen[2].consumer, "");
+    cr_assert_eq(seen[2].after, 42);
+    daybook_subscriber_close(subscriber);
+}
+
+Test(subscriber, a_consumer_without_a_checkpoint_begins_where_it_would_without_a_name) {
+    static const daybook_subscriber_options options[] = {
+        {.consumer = "c"}, {.consumer = "c", .after = 9}, {.consumer = "c", .from_end = 1}};
+    for (size_t index = 0; index < sizeof options / sizeof options[0]; index++) {
+        BEGIN({.code = DAYBOOK_NOT_FOUND, .reason = "CONSUMER_NOT_FOUND"}, {.responses_count = 1, .hold = true});
+        daybook_subscriber *subscriber = subscriber_open(options[index]);
+        take_until(subscriber, options[index].after + 3);
+        cr_assert_eq(losses.count, 0, "nothing was lost and nobody has to wait");
+        cr_assert_eq(scripted_seen(server, seen), 2);
+        cr_assert_str_eq(seen[0].consumer, "c");
+        cr_assert_str_eq(seen[1].consumer, "");
+        cr_assert_eq(seen[1].after, options[index].after);
+        cr_assert_eq(seen[1].from_end, options[index].from_end != 0);
+        daybook_subscriber_close(subscriber);
+        end();
+        client = NULL;
+        server = NULL;
+    }
+}
+
+Test(subscriber, another_refusal_of_a_consumer_is_told) {
+    BEGIN({.code = DAYBOOK_NOT_FOUND, .reason = "OTHER"});
+    daybook_subscriber *subscriber = subscriber_open((daybook_subscriber_options){.consumer = "c"});
+    expect_error(subscriber, DAYBOOK_NOT_FOUND);
+    cr_assert_eq(scripted_seen(server, seen), 1);
+    daybook_subscriber_close(subscriber);
+}
+
+Test(subscriber, a_checkpoint_that_is_missing_is_asked_for_once) {
+    BEGIN({.code = DAYBOOK_NOT_FOUND, .reason = "CONSUMER_NOT_FOUND"});
+    daybook_subscriber *subscriber = subscriber_open((daybook_subscriber_options){.consumer = "c"});
+    expect_error(subscriber, DAYBOOK_NOT_FOUND);
+    cr_assert_eq(scripted_seen(server, seen), 2);
+    daybook_subscriber_close(subscriber);
+}
+
 Test(subscriber, the_filter_is_copied_and_goes_with_every_attempt) {
     BEGIN({.responses_count = 1}, {.responses_count = 1}, {.responses_count = 1, .hold = true});
     upb_Arena *arena = upb_Arena_New();
