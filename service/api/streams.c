@@ -3,63 +3,23 @@
 
 #include <inttypes.h>
 
-#include "google/protobuf/timestamp.upb.h"
 #include "service/api/list_page.h"
-#include "service/record/record.h"
+#include "service/base/clock.h"
 #include "service/store/index.h"
-
-#define NANOSECONDS_PER_SECOND 1000000000
-
-static void time_fill(google_protobuf_Timestamp *time, int64_t recorded_ns) {
-    google_protobuf_Timestamp_set_seconds(time, recorded_ns / NANOSECONDS_PER_SECOND);
-    google_protobuf_Timestamp_set_nanos(time, (int32_t)(recorded_ns % NANOSECONDS_PER_SECOND));
-}
-
-/* The record of the stream at a position that the catalogue names. */
-static result record_of(struct store_reader *reader, uint64_t position, upb_StringView name,
-                        struct record *ret_record) {
-    struct bytes encoded;
-    const result found = store_reader_get(reader, position, &encoded);
-    if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
-    TRY(found);
-    struct record record;
-    TRY(record_read(encoded, &record));
-    if (!bytes_equal(record.stream, bytes_of(name.data, name.size))) return failure_result(FAILURE_CORRUPT);
-    *ret_record = record;
-    return RESULT_OK;
-}
-
-result fill_stream(struct store_reader *reader, upb_StringView name, const struct name_figures *figures,
-                   daybook_v1_Stream *stream, upb_Arena *arena) {
-    struct record first;
-    struct record last;
-    TRY(record_of(reader, figures->position_first, name, &first));
-    TRY(record_of(reader, figures->position_last, name, &last));
-    google_protobuf_Timestamp *first_recorded_at = daybook_v1_Stream_mutable_first_recorded_at(stream, arena);
-    google_protobuf_Timestamp *last_recorded_at = daybook_v1_Stream_mutable_last_recorded_at(stream, arena);
-    if (first_recorded_at == NULL || last_recorded_at == NULL) return failure_result(FAILURE_MEMORY);
-    daybook_v1_Stream_set_name(stream, name);
-    daybook_v1_Stream_set_state(stream, daybook_v1_STREAM_STATE_ACTIVE);
-    daybook_v1_Stream_set_first_revision(stream, first.revision);
-    daybook_v1_Stream_set_last_revision(stream, last.revision);
-    daybook_v1_Stream_set_events_count(stream, last.revision - first.revision + 1);
-    daybook_v1_Stream_set_size_bytes(stream, figures->bytes_count);
-    time_fill(first_recorded_at, first.recorded_ns);
-    time_fill(last_recorded_at, last.recorded_ns);
-    return RESULT_OK;
-}
 
 static result get(const struct api *api, upb_StringView name, daybook_v1_GetStreamResponse *response,
                   upb_Arena *arena) {
     daybook_v1_Stream *stream = daybook_v1_GetStreamResponse_mutable_stream(response, arena);
     if (stream == NULL) return failure_result(FAILURE_MEMORY);
-    struct name_figures figures;
-    TRY(names_find(index_names(api->index), TERM_STREAM, bytes_of(name.data, name.size), &figures));
+    struct name_figures figures = {0};
+    const result found = names_find(index_names(api->index), TERM_STREAM, bytes_of(name.data, name.size), &figures);
+    if (found.failure != FAILURE_NOT_FOUND) TRY(found);
     struct store_reader *reader;
     TRY(store_reader_open(api->store, &reader));
     result outcome = store_reader_begin(reader, NULL);
     if (!failed(outcome)) {
-        outcome = fill_stream(reader, name, &figures, stream, arena);
+        const struct stream_source source = {.index = api->index, .reader = reader, .now_ns = clock_wall_ns()};
+        outcome = stream_fill(&source, name, &figures, stream, arena);
         store_reader_end(reader);
     }
     store_reader_close(reader);
@@ -73,7 +33,8 @@ static void get_answer(const struct api *api, daybook_server_call *call, const v
     const result outcome = response == NULL ? failure_result(FAILURE_MEMORY) : get(api, name, response, arena);
     if (outcome.failure == FAILURE_NOT_FOUND) {
         struct error error;
-        error_set(&error, REASON_STREAM_NOT_FOUND, "the stream \"%.*s\" has no events", (int)name.size, name.data);
+        error_set(&error, REASON_STREAM_NOT_FOUND, "the stream \"%.*s\" has neither events nor settings",
+                  (int)name.size, name.data);
         error_fail(call, &error);
     } else if (failed(outcome)) {
         error_fail_failure(call, outcome.failure);
@@ -94,14 +55,15 @@ void api_get_stream(void *context, daybook_server_call *call, const daybook_v1_G
     lists_submit(context, get_answer, call, request);
 }
 
-static result page_fill(struct store_reader *reader, const struct list_page *page,
+static result page_fill(const struct api *api, struct store_reader *reader, const struct list_page *page,
                         daybook_v1_ListStreamsResponse *response, upb_Arena *arena) {
+    const struct stream_source source = {.index = api->index, .reader = reader, .now_ns = clock_wall_ns()};
     TRY(store_reader_begin(reader, NULL));
     result outcome = RESULT_OK;
     for (uint32_t at = 0; at < page->count && !failed(outcome); at++) {
         daybook_v1_Stream *stream = daybook_v1_ListStreamsResponse_add_streams(response, arena);
         outcome = stream == NULL ? failure_result(FAILURE_MEMORY)
-                                 : fill_stream(reader, page->names[at], &page->figures[at], stream, arena);
+                                 : stream_fill(&source, page->names[at], &page->figures[at], stream, arena);
     }
     store_reader_end(reader);
     return outcome;
@@ -120,7 +82,7 @@ static void list_answer(const struct api *api, daybook_server_call *call, const 
     daybook_v1_ListStreamsResponse *response = daybook_v1_ListStreamsResponse_new(arena);
     struct store_reader *reader = NULL;
     result outcome = response == NULL ? failure_result(FAILURE_MEMORY) : store_reader_open(api->store, &reader);
-    if (!failed(outcome)) outcome = page_fill(reader, &page, response, arena);
+    if (!failed(outcome)) outcome = page_fill(api, reader, &page, response, arena);
     store_reader_close(reader);
     if (failed(outcome)) {
         error_fail_failure(call, outcome.failure);

@@ -3,6 +3,7 @@
 
 #include "service/api/change.h"
 #include "service/api/errors.h"
+#include "service/api/stream_metadata.h"
 #include "service/api/validate.h"
 #include "service/base/limits.h"
 #include "service/feed/feed.h"
@@ -40,28 +41,6 @@ static void settings_answer(struct append_request *request) {
     daybook_v1_EventStore_UpdateStreamSettings_reply(change->call, response);
 }
 
-/* The owner's metadata is kept as settings that have nothing else. False: no memory. */
-static bool metadata_encode(const daybook_v1_StreamSettings *settings, struct bytes *ret_encoded, upb_Arena *arena) {
-    daybook_v1_StreamSettings *copy = daybook_v1_StreamSettings_new(arena);
-    if (copy == NULL) return false;
-    size_t cursor = kUpb_Map_Begin;
-    const daybook_v1_StreamSettings_MetadataEntry *entry = daybook_v1_StreamSettings_metadata_next(settings, &cursor);
-    for (; entry != NULL; entry = daybook_v1_StreamSettings_metadata_next(settings, &cursor)) {
-        if (!daybook_v1_StreamSettings_metadata_set(copy, daybook_v1_StreamSettings_MetadataEntry_key(entry),
-                                                    daybook_v1_StreamSettings_MetadataEntry_value(entry), arena)) {
-            return false;
-        }
-    }
-    char *data;
-    size_t size;
-    if (upb_Encode(copy, &daybook_v1_StreamSettings_msginit, kUpb_EncodeOption_Deterministic, arena, &data, &size) !=
-        kUpb_EncodeStatus_Ok) {
-        return false;
-    }
-    *ret_encoded = bytes_of(data, size);
-    return true;
-}
-
 static bool settings_fill(struct change_call *change, const daybook_v1_UpdateStreamSettingsRequest *message,
                           upb_Arena *arena) {
     const daybook_v1_StreamSettings *settings = daybook_v1_UpdateStreamSettingsRequest_settings(message);
@@ -78,7 +57,7 @@ static bool settings_fill(struct change_call *change, const daybook_v1_UpdateStr
     change->change.max_age_seconds = daybook_v1_StreamSettings_max_age_seconds(settings);
     change->change.max_count = daybook_v1_StreamSettings_max_count(settings);
     change->change.truncate_before = daybook_v1_StreamSettings_truncate_before(settings);
-    if (!metadata_encode(settings, &change->change.metadata, arena)) return false;
+    if (failed(stream_metadata_encode(settings, arena, &change->change.metadata))) return false;
     change->request.size_bytes += change->change.metadata.size;
     return true;
 }

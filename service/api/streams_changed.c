@@ -1,6 +1,7 @@
 /* ListStreams in the order of last change: as it was when the list began, described as they are when a page is made. */
 #include "service/api/list_page.h"
 #include "service/api/streams.h"
+#include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/feed/feed.h"
 #include "service/store/changes.h"
@@ -32,25 +33,26 @@ static result streams_take(struct page *page, struct store_reader *reader) {
 }
 
 /* A stream of the log is in the catalogue. */
-static result stream_fill(const struct page *page, uint32_t at, struct store_reader *reader,
-                          daybook_v1_ListStreamsResponse *response) {
+static result entry_fill(const struct page *page, uint32_t at, const struct stream_source *source,
+                         daybook_v1_ListStreamsResponse *response) {
     const struct bytes stream = page->streams[at];
     char *copy = upb_Arena_Malloc(page->arena, stream.size);
     daybook_v1_Stream *entry = daybook_v1_ListStreamsResponse_add_streams(response, page->arena);
     if (copy == NULL || entry == NULL) return failure_result(FAILURE_MEMORY);
     memcpy(copy, stream.data, stream.size);
     if (page->figures[at].events_count == 0) return failure_result(FAILURE_CORRUPT);
-    return fill_stream(reader, upb_StringView_FromDataAndSize(copy, stream.size), &page->figures[at], entry,
+    return stream_fill(source, upb_StringView_FromDataAndSize(copy, stream.size), &page->figures[at], entry,
                        page->arena);
 }
 
 /* The figures may be newer than the snapshot of the walk, so streams are described from a later one. */
 static result streams_fill(const struct page *page, struct store_reader *reader,
                            daybook_v1_ListStreamsResponse *response) {
+    const struct stream_source source = {.index = page->api->index, .reader = reader, .now_ns = clock_wall_ns()};
     TRY(store_reader_begin(reader, NULL));
     result outcome = RESULT_OK;
     for (uint32_t at = 0; at < page->count && !failed(outcome); at++) {
-        outcome = stream_fill(page, at, reader, response);
+        outcome = entry_fill(page, at, &source, response);
     }
     store_reader_end(reader);
     return outcome;

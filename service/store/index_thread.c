@@ -3,8 +3,9 @@
  * One step at a time, in this order: write the oldest full segment (appends may be waiting for it); empty a table that no
  * view shows any more; go on with the merge of the lowest level (small merges keep the number of runs, and so the cost of
  * a query, low); do what names have to do (names_work.c). When somebody asks for names that are far behind, they come before
- * merges, but not before those that make room for a segment. Every step is a short write transaction. A level takes no more runs than INDEX_LEVEL_RUNS_COUNT_MAX: when
- * merging is slower than what arrives, the levels fill from above, then segments wait, then appends do.
+ * merges, but not before those that make room for a segment. Every step is a short write transaction. A level takes no more
+ * runs than INDEX_LEVEL_RUNS_COUNT_MAX: when merging is slower than what arrives, the levels fill from above, then segments
+ * wait, then appends do.
  *
  * No space, or no memory: the step is given up and tried again every second; queries go on, and appends until the tail is
  * full. Any other failure ends the thread; adds fail from then on, and the daemon stops. */

@@ -1,8 +1,8 @@
 /* names_run.h: a names run on disk: the names of a range of positions, each once, in a table of its own.
  *
  *   key    kind (1 byte: enum term_kind, one of TERM_STREAM, TERM_TYPE, TERM_TAG), name (1 to 255 bytes)
- *   value  number of events (8 bytes), position of the last (8), position of the first (8), encoded bytes of their records (8), all
- *          little-endian; CRC32C of key and value before it (4 bytes, little-endian)
+ *   value  number of events (8 bytes), position of the last (8), position of the first (8), encoded bytes of their records
+ *          (8), all little-endian; CRC32C of key and value before it (4 bytes, little-endian)
  *
  * Ownership: caller-owned memory; what a cursor points at is valid until its transaction ends.
  * Threads: the index thread writes; a cursor belongs to its transaction's thread.

@@ -46,7 +46,7 @@ def _generate_stubs():
 
 _generate_stubs()
 import grpc  # noqa: E402
-from daybook.v1 import event_pb2, event_store_pb2, event_store_pb2_grpc  # noqa: E402
+from daybook.v1 import admin_pb2, admin_pb2_grpc, event_pb2, event_store_pb2, event_store_pb2_grpc  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 
 

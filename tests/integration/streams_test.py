@@ -155,6 +155,49 @@ class StreamsTest(harness.DaemonTest):
         self.assertEqual((True, 1), (again.replayed, again.results[0].first_position))
         self.assertEqual(2, self.head())
 
+    # --- Descriptions ---
+
+    def describe(self, stream):
+        return self.store.GetStream(event_store_pb2.GetStreamRequest(stream=stream)).stream
+
+    def test_a_stream_is_described_as_it_can_be_read(self):
+        self.update("order-1", max_count=3, metadata={"owner": "sales", "empty": ""})
+        stream = self.describe("order-1")
+        self.assertEqual((event_store_pb2.STREAM_STATE_ACTIVE, 0, 0), (stream.state, stream.last_revision,
+                                                                       stream.events_count))
+        self.append("order-1", *["Placed"] * 5)
+        stream = self.describe("order-1")
+        self.assertEqual((3, 5, 3), (stream.first_revision, stream.last_revision, stream.events_count))
+        self.assertEqual((3, {"owner": "sales", "empty": ""}),
+                         (stream.settings.max_count, dict(stream.settings.metadata)))
+        first = next(self.store.Read(event_store_pb2.ReadRequest(stream="order-1", limit=1))).events[0]
+        self.assertEqual(first.recorded_at, stream.first_recorded_at)
+        self.delete("order-1")
+        stream = self.describe("order-1")
+        self.assertEqual((event_store_pb2.STREAM_STATE_DELETED, 0, 6, 0),
+                         (stream.state, stream.first_revision, stream.last_revision, stream.events_count))
+        self.assertFalse(stream.HasField("first_recorded_at"))
+        self.append("order-1", "Placed")
+        self.assertEqual((7, 7, 1), (self.describe("order-1").first_revision, self.describe("order-1").last_revision,
+                                     self.describe("order-1").events_count))
+        self.delete("order-1", tombstone=True)
+        listed = self.store.ListStreams(event_store_pb2.ListStreamsRequest()).streams
+        self.assertEqual([("order-1", event_store_pb2.STREAM_STATE_TOMBSTONED)],
+                         [(stream.name, stream.state) for stream in listed])
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "STREAM_NOT_FOUND", lambda: self.describe("nobody"))
+
+    def test_what_is_too_old_is_not_counted(self):
+        self.append("order-1", "Placed")
+        self.append("order-1", "Paid")
+        first, second = [event.recorded_at.ToNanoseconds()
+                         for response in self.store.Read(event_store_pb2.ReadRequest(stream="order-1"))
+                         for event in response.events]
+        self.assertLess(first, second)
+        self.update("order-1", max_age_seconds=1)
+        wait_until(lambda: self.describe("order-1").events_count == 0, "the events' end")
+        self.append("order-1", "Sent")
+        self.assertEqual((3, 1), (self.describe("order-1").first_revision, self.describe("order-1").events_count))
+
     # --- Erasure ---
 
     def test_an_erased_event_keeps_its_place_its_type_and_a_digest(self):
