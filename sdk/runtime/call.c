@@ -90,6 +90,8 @@ static void complete(struct loop_operation *operation, bool ok) {
     pthread_mutex_lock(&call->mutex);
     assert(call->state == CALL_RUNNING);
     call->state = CALL_FINISHING;
+    /* An owner that has freed the call has perhaps freed its details, too. */
+    if (!call->abandoned) daybook__exchange_fill_details(&call->exchange);
     pthread_mutex_unlock(&call->mutex);
 
     take_outcome(call);

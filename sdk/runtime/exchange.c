@@ -52,6 +52,7 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
                             const void *request, const daybook_call_options *options,
                             void (*cancel)(struct client_entry *entry), daybook_status *ret_status) {
     daybook_call_options resolved;
+    if (options != NULL && options->details != NULL) options->details->size = 0;
     if (!daybook__call_options_resolve(options, method->kind, &resolved, ret_status)) return false;
     *exchange = (struct exchange){
         .client = client,
@@ -59,6 +60,7 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
         .entry.cancel = cancel,
         .wait_for_ready = resolved.wait_for_ready != 0,
         .text = grpc_empty_slice(),
+        .details = resolved.details,
     };
     grpc_metadata_array_init(&exchange->initial_metadata);
     grpc_metadata_array_init(&exchange->trailing_metadata);
@@ -105,15 +107,30 @@ grpc_op daybook__exchange_status_operation(struct exchange *exchange) {
     };
 }
 
+/* The trailer with the rich error; NULL without one. */
+static const grpc_slice *details_find(const struct exchange *exchange) {
+    for (size_t i = 0; i < exchange->trailing_metadata.count; i++) {
+        const grpc_metadata *item = &exchange->trailing_metadata.metadata[i];
+        if (grpc_slice_str_cmp(item->key, DETAILS_KEY) == 0) return &item->value;
+    }
+    return NULL;
+}
+
 void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status) {
     daybook__status_set_text(ret_status, daybook__code_from_number((int)exchange->code),
                              (const char *)GRPC_SLICE_START_PTR(exchange->text), GRPC_SLICE_LENGTH(exchange->text));
-    for (size_t i = 0; i < exchange->trailing_metadata.count; i++) {
-        const grpc_metadata *item = &exchange->trailing_metadata.metadata[i];
-        if (grpc_slice_str_cmp(item->key, DETAILS_KEY) != 0) continue;
-        daybook__status_add_details(ret_status, GRPC_SLICE_START_PTR(item->value), GRPC_SLICE_LENGTH(item->value));
-        return;
-    }
+    const grpc_slice *found = details_find(exchange);
+    if (found == NULL) return;
+    daybook__status_add_details(ret_status, GRPC_SLICE_START_PTR(*found), GRPC_SLICE_LENGTH(*found));
+}
+
+void daybook__exchange_fill_details(const struct exchange *exchange) {
+    const grpc_slice *found = exchange->details == NULL ? NULL : details_find(exchange);
+    if (found == NULL || exchange->code == GRPC_STATUS_OK) return;
+    const size_t size = GRPC_SLICE_LENGTH(*found);
+    if (size > sizeof exchange->details->bytes) return;
+    memcpy(exchange->details->bytes, GRPC_SLICE_START_PTR(*found), size);
+    exchange->details->size = size;
 }
 
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status) {

@@ -28,6 +28,7 @@ struct exchange {
     grpc_metadata_array trailing_metadata;
     grpc_status_code code;
     grpc_slice text;
+    daybook_details *details; /* the caller's; may be NULL */
 };
 
 /* Checks the options, serialises the request and enters the client. `cancel` is for the client's close: it must end the
@@ -46,6 +47,9 @@ grpc_op daybook__exchange_status_operation(struct exchange *exchange);
 
 /* How the exchange ended, once its status operation has completed. */
 void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status);
+
+/* Fills the caller's details, once the status operation has completed and while the caller still has them. */
+void daybook__exchange_fill_details(const struct exchange *exchange);
 
 /* Describes a response that cannot be decoded; `text` is a codec's. */
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status);

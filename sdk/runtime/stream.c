@@ -73,6 +73,7 @@ static void exchange_complete(struct loop_operation *operation, bool ok) {
         (struct daybook_stream *)((char *)operation - offsetof(struct daybook_stream, exchange_operation));
     pthread_mutex_lock(&stream->mutex);
     daybook__exchange_status(&stream->exchange, &stream->status);
+    daybook__exchange_fill_details(&stream->exchange);
     stream->status_known = true;
     bool last = operation_ended(stream);
     pthread_mutex_unlock(&stream->mutex);

@@ -2,7 +2,8 @@
  *
  * Every struct is plain data for a designated initialiser; zero, or NULL, in a field means its default, so that a
  * program goes on compiling and behaving when fields are added. Units are in the names.
- * Ownership: the functions that take options copy what they keep; the caller's structs and strings may go at once.
+ * Ownership: the functions that take options copy what they keep; the caller's structs and strings may go at once, but for
+ * what a call fills (daybook_call_options.details).
  * Threads: plain data. */
 #ifndef DAYBOOK_OPTIONS_H
 #define DAYBOOK_OPTIONS_H
@@ -41,6 +42,17 @@ typedef struct daybook_client_options {
     uint32_t reconnect_backoff_max_ms;
 } daybook_client_options;
 
+/* More than clients take of a call's trailers by default: every detail that arrives fits. */
+#define DAYBOOK_DETAILS_BYTES 8192
+
+/* What an error said beyond its status: an encoded google.rpc.Status ("grpc-status-details-bin"). Empty when the call went
+ * well, and when the server sent none. The bytes are another process's: decode only types without maps with the functions
+ * that upb generates, see AppendConflicts and google.rpc.BadRequest. */
+typedef struct daybook_details {
+    size_t size;
+    char bytes[DAYBOOK_DETAILS_BYTES];
+} daybook_details;
+
 typedef struct daybook_call_options {
     /* The whole call; 0: DAYBOOK_TIMEOUT_DEFAULT_MS for unary calls, none for streams. */
     uint32_t timeout_ms;
@@ -49,6 +61,9 @@ typedef struct daybook_call_options {
     /* Request metadata, at most 64 entries. */
     const daybook_header *headers;
     size_t headers_count;
+    /* Filled when the call has ended, before its status is told. The caller's memory, which lives as long as the call or
+     * the stream; NULL: not wanted. */
+    daybook_details *details;
 } daybook_call_options;
 
 typedef struct daybook_server_options {

@@ -81,6 +81,21 @@ Test(call, unary_reports_reason_and_retry) {
     cr_assert_eq(response, untouched, "a failed call has no response");
 }
 
+Test(call, details_are_whole_and_emptied_by_the_next_call) {
+    struct echo_script script = {.code = DAYBOOK_ABORTED, .details = echo_details(&fixture, "REVISION_CONFLICT", -1)};
+    daybook_details details = {.size = 7};
+    const daybook_call_options options = {.details = &details};
+    const void *response = NULL;
+    cr_assert_not(unary(&script, &options, &response, NULL));
+    cr_assert_eq(details.size, script.details.size);
+    cr_assert_arr_eq(details.bytes, script.details.data, details.size);
+    cr_assert_not(unary(&(struct echo_script){.code = DAYBOOK_ABORTED}, &options, &response, NULL));
+    cr_assert_eq(details.size, 0, "none were sent");
+    details.size = 7;
+    cr_assert(unary(&(struct echo_script){.count = 1}, &options, &response, NULL));
+    cr_assert_eq(details.size, 0);
+}
+
 Test(call, unary_accepts_no_status) {
     const void *response = NULL;
     cr_assert(unary(&(struct echo_script){.count = 1}, NULL, &response, NULL));

@@ -105,6 +105,18 @@ Test(stream, an_error_follows_the_messages_before_it) {
     daybook_stream_close(stream);
 }
 
+Test(stream, the_details_of_an_error_are_whole) {
+    struct echo_script script = {
+        .count = 1, .code = DAYBOOK_OUT_OF_RANGE, .details = echo_details(&fixture, "POSITION_TRUNCATED", -1)};
+    daybook_details details = {.size = 7};
+    daybook_stream *stream = open_stream(&script, &(daybook_call_options){.details = &details});
+    read_message(stream, 0);
+    (void)assert_error(stream, DAYBOOK_OUT_OF_RANGE);
+    cr_assert_eq(details.size, script.details.size);
+    cr_assert_arr_eq(details.bytes, script.details.data, details.size);
+    daybook_stream_close(stream);
+}
+
 Test(stream, nothing_in_time_is_a_timeout_and_no_end) {
     daybook_stream *stream = open_stream(&(struct echo_script){.count = 1, .hold = true}, NULL);
     const void *message = NULL;
