@@ -1,44 +1,32 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
 #include "google/protobuf/timestamp.upb.h"
 #include "sdk/cli/common.h"
+#include "sdk/cli/filter_options.h"
 #include "sdk/cli/print.h"
 
-enum { KEY_FROM = 0x300, KEY_FROM_TIME, KEY_BACKWARD, KEY_LIMIT, KEY_TYPE, KEY_TAG };
+enum { KEY_FROM = 0x300, KEY_FROM_TIME, KEY_BACKWARD, KEY_LIMIT };
 
-/* Of a clause (daybook/v1/event.proto). */
-#define NAMES_COUNT_MAX        64
 #define NANOSECONDS_PER_SECOND 1000000000
-
-struct names {
-    const char *texts[NAMES_COUNT_MAX];
-    size_t count;
-};
 
 struct read_arguments {
     struct common common;
+    struct filter_options filter;
     const char *stream;
     uint64_t from;
     bool has_from_time;
     int64_t from_time_ns;
     uint64_t limit;
     bool backward;
-    struct names types;
-    struct names tags;
 };
-
-static void name_add(struct argp_state *state, struct names *names, const char *text, const char *what) {
-    if (names->count == NAMES_COUNT_MAX) argp_error(state, "%s may be given %d times", what, NAMES_COUNT_MAX);
-    names->texts[names->count++] = text;
-}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     struct read_arguments *arguments = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->common;
+        state->child_inputs[0] = &arguments->filter;
+        state->child_inputs[1] = &arguments->common;
         return 0;
     case KEY_FROM:
         arguments->from = common_number(state, argument, "--from");
@@ -46,12 +34,6 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_FROM_TIME:
         arguments->from_time_ns = common_time(state, argument, "--from-time");
         arguments->has_from_time = true;
-        return 0;
-    case KEY_TYPE:
-        name_add(state, &arguments->types, argument, "--type");
-        return 0;
-    case KEY_TAG:
-        name_add(state, &arguments->tags, argument, "--tag");
         return 0;
     case KEY_LIMIT:
         arguments->limit = common_number(state, argument, "--limit");
@@ -71,21 +53,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-/* One clause: any of the types and all of the tags. */
 static bool filter_set(daybook_v1_ReadRequest *request, const struct read_arguments *arguments, upb_Arena *arena) {
-    if (arguments->types.count + arguments->tags.count == 0) return true;
+    if (!filter_is_given(&arguments->filter)) return true;
     daybook_v1_Filter *filter = daybook_v1_ReadRequest_mutable_filter(request, arena);
-    daybook_v1_Clause *clause = filter == NULL ? NULL : daybook_v1_Filter_add_any_of(filter, arena);
-    if (clause == NULL) return false;
-    for (size_t index = 0; index < arguments->types.count; index++) {
-        const upb_StringView type = upb_StringView_FromString(arguments->types.texts[index]);
-        if (!daybook_v1_Clause_add_types(clause, type, arena)) return false;
-    }
-    for (size_t index = 0; index < arguments->tags.count; index++) {
-        const upb_StringView tag = upb_StringView_FromString(arguments->tags.texts[index]);
-        if (!daybook_v1_Clause_add_tags(clause, tag, arena)) return false;
-    }
-    return true;
+    return filter != NULL && filter_build(&arguments->filter, filter, arena);
 }
 
 static bool from_time_set(daybook_v1_ReadRequest *request, const struct read_arguments *arguments, upb_Arena *arena) {
@@ -124,32 +95,20 @@ static int response_print(const daybook_v1_ReadResponse *response, bool json) {
 static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
     const struct read_arguments *arguments = context;
     daybook_status status;
+    daybook_next next;
+    const daybook_v1_ReadResponse *response;
+    const daybook_call_options options = common_stream_options(common);
     const daybook_v1_ReadRequest *request = request_build(arguments, arena);
     if (request == NULL) return common_out_of_memory();
-    daybook_v1_EventStore_Read_stream *stream = daybook_v1_EventStore_Read_open(client, request, NULL, &status);
+    daybook_v1_EventStore_Read_stream *stream = daybook_v1_EventStore_Read_open(client, request, &options, &status);
     if (stream == NULL) return common_fail(common, &status);
     int code = -1;
-    while (code < 0) {
-        const daybook_v1_ReadResponse *response;
-        switch (daybook_v1_EventStore_Read_next(stream, common->timeout_ms, &response, &status)) {
-        case DAYBOOK_NEXT_MESSAGE:
-            code = response_print(response, common->json);
-            break;
-        case DAYBOOK_NEXT_END:
-            code = 0;
-            break;
-        case DAYBOOK_NEXT_TIMEOUT:
-            daybook_status_set(&status, DAYBOOK_DEADLINE_EXCEEDED, "no answer within %u ms; see --timeout-ms",
-                               common->timeout_ms);
-            code = common_fail(common, &status);
-            break;
-        case DAYBOOK_NEXT_ERROR:
-            code = common_fail(common, &status);
-            break;
-        }
+    while (code < 0 && (next = daybook_v1_EventStore_Read_next(stream, common->timeout_ms, &response, &status)) ==
+                           DAYBOOK_NEXT_MESSAGE) {
+        code = response_print(response, common->json);
     }
-    daybook_v1_EventStore_Read_close(stream);
-    return code;
+    (void)daybook_v1_EventStore_Read_close(stream);
+    return code < 0 ? common_stream_ended(common, next, &status) : code;
 }
 
 int command_read(int argc, char **argv) {
@@ -159,13 +118,11 @@ int command_read(int argc, char **argv) {
         {"from", KEY_FROM, "NUMBER", 0, "begin here, inclusive: a revision of STREAM, else a position", 0},
         {"from-time", KEY_FROM_TIME, "TIME", 0, "begin with what was recorded at this time, \"2026-11-23T19:11:00Z\"",
          0},
-        {"type", KEY_TYPE, "TYPE", 0, "only events of this type; may be repeated: any of them", 0},
-        {"tag", KEY_TAG, "TAG", 0, "only events with this tag; may be repeated: all of them", 0},
         {"backward", KEY_BACKWARD, NULL, 0, "from new to old", 0},
         {"limit", KEY_LIMIT, "COUNT", 0, "at most so many events", 0},
         {0},
     };
-    static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&filter_argp, 0, NULL, 0}, {&common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {.options = options,
                               .parser = parse,
                               .args_doc = "[STREAM]",

@@ -1,11 +1,11 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "grpc/health/v1/health.grpc.h"
 #include "sdk/cli/common.h"
 #include "sdk/cli/head.h"
+#include "sdk/cli/json.h"
+#include "sdk/cli/print.h"
 
 static bool is_serving(daybook_client *client, const struct common *common, upb_Arena *arena, bool *ret_serving,
                        daybook_status *ret_status) {
@@ -15,10 +15,8 @@ static bool is_serving(daybook_client *client, const struct common *common, upb_
         daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "out of memory");
         return false;
     }
-    if (!grpc_health_v1_Health_Check(client, request, &(daybook_call_options){.timeout_ms = common->timeout_ms}, arena,
-                                     &response, ret_status)) {
-        return false;
-    }
+    const daybook_call_options options = common_call_options(common);
+    if (!grpc_health_v1_Health_Check(client, request, &options, arena, &response, ret_status)) return false;
     *ret_serving = grpc_health_v1_HealthCheckResponse_status(response) == grpc_health_v1_HealthCheckResponse_SERVING;
     return true;
 }
@@ -28,24 +26,23 @@ static int run(const struct common *common, daybook_client *client, upb_Arena *a
     daybook_status status;
     bool serving;
     const daybook_v1_HeadResponse *head;
-    if (!is_serving(client, common, arena, &serving, &status) ||
-        !head_ask(client, common->timeout_ms, arena, &head, &status)) {
+    if (!is_serving(client, common, arena, &serving, &status) || !head_ask(common, client, arena, &head, &status)) {
         return common_fail(common, &status);
     }
     const upb_StringView store_id = daybook_v1_HeadResponse_store_id(head);
     const char *health = serving ? "SERVING" : "NOT_SERVING";
     if (common->json) {
-        json_t *object = json_pack("{s:s, s:s, s:I, s:s%}", "server", common->server, "health", health, "head",
-                                   (json_int_t)daybook_v1_HeadResponse_head(head), "store_id",
-                                   store_id.size == 0 ? "" : store_id.data, store_id.size);
-        char *text = json_dumps(object, JSON_COMPACT);
-        json_decref(object);
-        if (text == NULL) return common_out_of_memory();
-        (void)puts(text);
-        free(text);
+        json_t *object = json_object();
+        json_add(object, "server", json_string(common->server));
+        json_add(object, "health", json_string(health));
+        json_add(object, "head", json_number(daybook_v1_HeadResponse_head(head)));
+        json_add(object, "store_id", json_text(store_id));
+        if (!json_line(object)) return common_out_of_memory();
     } else {
-        (void)printf("server  %s\nhealth  %s\nhead    %" PRIu64 "\nstore   %.*s\n", common->server, health,
-                     daybook_v1_HeadResponse_head(head), (int)store_id.size, store_id.data);
+        (void)printf("server  %s\nhealth  %s\nhead    %" PRIu64 "\nstore   ", common->server, health,
+                     daybook_v1_HeadResponse_head(head));
+        print_plain(stdout, store_id);
+        (void)putchar('\n');
     }
     return serving ? 0 : EXIT_REFUSED;
 }

@@ -2,72 +2,93 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "daybook/subscriber.h"
+#include "daybook/v1/event_store.grpc.h"
 #include "sdk/cli/common.h"
+#include "sdk/cli/filter_options.h"
 #include "sdk/cli/print.h"
 
-enum { KEY_AFTER = 0x300, KEY_BEGINNING, KEY_PREFIX };
+enum { KEY_AFTER = 0x300, KEY_BEGINNING, KEY_FROM_END, KEY_CONSUMER };
 
 struct tail_arguments {
     struct common common;
+    struct filter_options filter;
     const char *stream;
-    const char *prefix;
+    unsigned starts_count; /* options that say where to begin */
     uint64_t after;
     bool from_end;
+    const char *consumer;
 };
+
+static void end_check(struct argp_state *state, struct tail_arguments *arguments) {
+    if (arguments->starts_count > 1) {
+        argp_error(state, "give one of --after, --beginning, --from-end and --consumer");
+    }
+    if (arguments->stream == NULL) return;
+    /* Both must match, and a clause says "any of the streams". */
+    if (arguments->filter.streams.count > 0 || arguments->filter.stream_prefixes.count > 0) {
+        argp_error(state, "name STREAM, or give --stream and --stream-prefix, not both");
+    }
+    filter_add_stream(state, &arguments->filter, arguments->stream);
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     struct tail_arguments *arguments = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &arguments->common;
+        state->child_inputs[0] = &arguments->filter;
+        state->child_inputs[1] = &arguments->common;
         return 0;
     case KEY_AFTER:
         arguments->after = common_number(state, argument, "--after");
-        arguments->from_end = false;
-        return 0;
+        break;
     case KEY_BEGINNING:
         arguments->after = 0;
-        arguments->from_end = false;
-        return 0;
-    case KEY_PREFIX:
-        arguments->prefix = argument;
-        return 0;
+        break;
+    case KEY_FROM_END:
+        arguments->from_end = true;
+        break;
+    case KEY_CONSUMER:
+        arguments->consumer = argument;
+        break;
     case ARGP_KEY_ARG:
         if (arguments->stream != NULL) argp_error(state, "only one stream can be named; \"%s\" is too much", argument);
         arguments->stream = argument;
         return 0;
     case ARGP_KEY_END:
-        if (arguments->stream != NULL && arguments->prefix != NULL)
-            argp_error(state, "name STREAM or --prefix, not both");
+        end_check(state, arguments);
+        if (arguments->starts_count == 0) arguments->from_end = true;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+    arguments->starts_count++;
+    return 0;
 }
 
-/* NULL without a filter; sets `*ret_failed` without memory. */
-static const daybook_v1_Filter *filter_build(const struct tail_arguments *arguments, upb_Arena *arena,
-                                             bool *ret_failed) {
-    *ret_failed = false;
-    if (arguments->stream == NULL && arguments->prefix == NULL) return NULL;
-    daybook_v1_Filter *filter = daybook_v1_Filter_new(arena);
-    daybook_v1_Clause *clause = filter == NULL ? NULL : daybook_v1_Filter_add_any_of(filter, arena);
-    const bool added =
-        clause != NULL &&
-        (arguments->stream != NULL
-             ? daybook_v1_Clause_add_streams(clause, upb_StringView_FromString(arguments->stream), arena)
-             : daybook_v1_Clause_add_stream_prefixes(clause, upb_StringView_FromString(arguments->prefix), arena));
-    *ret_failed = !added;
-    return filter;
+/* The stored progress of the consumer: where the subscription begins, also after a lost connection. */
+static bool consumer_ask(const struct tail_arguments *arguments, daybook_client *client, upb_Arena *arena,
+                         uint64_t *ret_position, daybook_status *ret_status) {
+    const daybook_call_options options = common_call_options(&arguments->common);
+    const daybook_v1_GetCheckpointResponse *response;
+    daybook_v1_GetCheckpointRequest *request = daybook_v1_GetCheckpointRequest_new(arena);
+    if (request == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "out of memory");
+        return false;
+    }
+    daybook_v1_GetCheckpointRequest_set_consumer(request, upb_StringView_FromString(arguments->consumer));
+    if (!daybook_v1_EventStore_GetCheckpoint(client, request, &options, arena, &response, ret_status)) return false;
+    const daybook_v1_Checkpoint *checkpoint = daybook_v1_GetCheckpointResponse_checkpoint(response);
+    *ret_position = checkpoint == NULL ? 0 : daybook_v1_Checkpoint_position(checkpoint);
+    return true;
 }
 
 static void on_disconnected(const daybook_status *status, uint32_t retry_ms, void *context) {
     (void)context;
-    (void)fprintf(stderr, "daybook: the connection is lost (%s); trying again in %" PRIu32 " ms\n", status->message,
-                  retry_ms);
+    (void)fputs("daybook: the connection is lost (", stderr);
+    print_plain(stderr, upb_StringView_FromString(status->message));
+    (void)fprintf(stderr, "); trying again in %" PRIu32 " ms\n", retry_ms);
 }
 
 /* Ctrl-C and SIGTERM are waited for by a thread, so that the cancellation runs outside of a signal handler. */
@@ -99,13 +120,17 @@ static int follow(const struct common *common, daybook_subscriber *subscriber) {
 
 static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
     const struct tail_arguments *arguments = context;
-    bool out_of_memory;
     daybook_status status;
-    const daybook_subscriber_options options = {.after = arguments->after,
-                                                .from_end = arguments->from_end,
-                                                .filter = filter_build(arguments, arena, &out_of_memory),
-                                                .disconnected = on_disconnected};
-    if (out_of_memory) return common_out_of_memory();
+    daybook_subscriber_options options = {
+        .after = arguments->after, .from_end = arguments->from_end, .disconnected = on_disconnected};
+    if (filter_is_given(&arguments->filter)) {
+        daybook_v1_Filter *filter = daybook_v1_Filter_new(arena);
+        if (filter == NULL || !filter_build(&arguments->filter, filter, arena)) return common_out_of_memory();
+        options.filter = filter;
+    }
+    if (arguments->consumer != NULL && !consumer_ask(arguments, client, arena, &options.after, &status)) {
+        return common_fail(common, &status);
+    }
     daybook_subscriber *subscriber = daybook_subscriber_open(client, &options, &status);
     if (subscriber == NULL) return common_fail(common, &status);
     pthread_t waiter;
@@ -121,15 +146,16 @@ static int run(const struct common *common, daybook_client *client, upb_Arena *a
 }
 
 int command_tail(int argc, char **argv) {
-    struct tail_arguments arguments = {.from_end = true};
+    struct tail_arguments arguments = {.stream = NULL};
     common_init(&arguments.common);
     static const struct argp_option options[] = {
         {"after", KEY_AFTER, "POSITION", 0, "begin after this position", 0},
-        {"beginning", KEY_BEGINNING, NULL, 0, "begin with the first event (default: with the next one)", 0},
-        {"prefix", KEY_PREFIX, "TEXT", 0, "only streams whose names begin so: \"order-\"", 0},
+        {"beginning", KEY_BEGINNING, NULL, 0, "begin with the first event", 0},
+        {"from-end", KEY_FROM_END, NULL, 0, "begin with the next event (default)", 0},
+        {"consumer", KEY_CONSUMER, "CONSUMER", 0, "begin after what this consumer has stored as its progress", 0},
         {0},
     };
-    static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&filter_argp, 0, NULL, 0}, {&common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {.options = options,
                               .parser = parse,
                               .args_doc = "[STREAM]",

@@ -12,9 +12,12 @@
 enum { KEY_SERVER = 0x200, KEY_TIMEOUT, KEY_JSON };
 
 void common_init(struct common *common) {
+    static daybook_details details;
     const char *server = getenv("DAYBOOK_SERVER");
     *common = (struct common){.server = server != NULL && server[0] != '\0' ? server : SERVER_DEFAULT,
-                              .timeout_ms = COMMAND_TIMEOUT_DEFAULT_MS};
+                              .timeout_ms = COMMAND_TIMEOUT_DEFAULT_MS,
+                              .details = &details};
+    details.size = 0;
 }
 
 uint64_t common_number(struct argp_state *state, const char *text, const char *what) {
@@ -56,11 +59,6 @@ static const struct argp_option options[] = {
 
 const struct argp common_argp = {.options = options, .parser = parse};
 
-int common_out_of_memory(void) {
-    (void)fputs("daybook: out of memory\n", stderr);
-    return EXIT_RESOURCES;
-}
-
 void common_parse(const struct argp *argp, int argc, char **argv, void *input) {
     char name[64];
     (void)snprintf(name, sizeof name, "daybook %s", argv[0]);
@@ -84,19 +82,26 @@ int common_run(const struct common *common, common_body *body, void *context) {
     return code;
 }
 
-int common_fail(const struct common *common, const daybook_status *status) {
-    const char *name = status->reason[0] != '\0' ? status->reason : daybook_code_name(status->code);
-    if (status->code == DAYBOOK_UNAVAILABLE && status->reason[0] == '\0') {
-        (void)fprintf(stderr,
-                      "daybook: cannot reach %s (%s)\n"
-                      "         Is daybookd running there? Name another server with --server or DAYBOOK_SERVER.\n",
-                      common->server, status->message);
-        return EXIT_UNREACHABLE;
+daybook_call_options common_call_options(const struct common *common) {
+    return (daybook_call_options){.timeout_ms = common->timeout_ms, .details = common->details};
+}
+
+daybook_call_options common_stream_options(const struct common *common) {
+    return (daybook_call_options){.details = common->details};
+}
+
+int common_stream_ended(const struct common *common, daybook_next next, const daybook_status *status) {
+    daybook_status silence;
+    switch (next) {
+    case DAYBOOK_NEXT_END:
+        return 0;
+    case DAYBOOK_NEXT_TIMEOUT:
+        daybook_status_set(&silence, DAYBOOK_DEADLINE_EXCEEDED, "no answer within %u ms; see --timeout-ms",
+                           common->timeout_ms);
+        return common_fail(common, &silence);
+    default:
+        return common_fail(common, status);
     }
-    (void)fprintf(stderr, "daybook: %s: %s\n", name, status->message);
-    if (status->retryable) (void)fprintf(stderr, "         The same command may succeed when it is run again.\n");
-    if (status->code == DAYBOOK_UNAVAILABLE || status->code == DAYBOOK_DEADLINE_EXCEEDED) return EXIT_UNREACHABLE;
-    return EXIT_REFUSED;
 }
 
 /* The digits behind "." as nanoseconds; NULL when there are none, or more than nine. */

@@ -1,6 +1,6 @@
 /* common.h: what every command of `daybook` shares: options, the connection, exit codes, errors.
  *
- * Exit codes: 0 done; 1 the server refused (the message says why); 64 wrong arguments; 65 bad input data; 69 no server to
+ * Exit codes: 0 done; 1 the server refused (the message says why), nothing was found, or the user said no; 64 wrong arguments; 65 bad input data; 69 no server to
  * reach; 70 out of memory; 74 standard output cannot be written.
  * Threads: the main thread. */
 #ifndef SDK_CLI_COMMON_H
@@ -27,6 +27,7 @@ struct common {
     const char *server;
     uint32_t timeout_ms;
     bool json;
+    daybook_details *details; /* of the last call: what its error says beyond the status */
 };
 
 /* Defaults, with DAYBOOK_SERVER for the address. */
@@ -43,9 +44,17 @@ void common_parse(const struct argp *argp, int argc, char **argv, void *input);
 typedef int common_body(const struct common *common, daybook_client *client, upb_Arena *arena, void *context);
 int common_run(const struct common *common, common_body *body, void *context);
 
-/* Prints what went wrong and what to do, and returns the exit code. */
+/* The options of a unary call, and of a stream, which has no end but waits for each message at most --timeout-ms. */
+daybook_call_options common_call_options(const struct common *common);
+daybook_call_options common_stream_options(const struct common *common);
+
+/* Prints what went wrong, with every detail of the server's, and what to do, and returns the exit code. The call must have
+ * ended, or the stream been closed: it is then that the details are whole. */
 int common_fail(const struct common *common, const daybook_status *status);
 int common_out_of_memory(void);
+
+/* The exit code of a stream that is closed, by what its last `next` has found: anything but a message. */
+int common_stream_ended(const struct common *common, daybook_next next, const daybook_status *status);
 
 /* Parses a number of 64 bits; anything else ends the program as argp does, naming `what`. */
 uint64_t common_number(struct argp_state *state, const char *text, const char *what);
@@ -61,7 +70,19 @@ int common_finish(int code);
 int command_append(int argc, char **argv);
 int command_read(int argc, char **argv);
 int command_tail(int argc, char **argv);
+int command_trace(int argc, char **argv);
+int command_streams(int argc, char **argv);
+int command_stream(int argc, char **argv);
+int command_settings(int argc, char **argv);
+int command_types(int argc, char **argv);
+int command_tags(int argc, char **argv);
+int command_consumers(int argc, char **argv);
+int command_delete(int argc, char **argv);
+int command_erase(int argc, char **argv);
 int command_head(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_stats(int argc, char **argv);
+int command_compact(int argc, char **argv);
+int command_reindex(int argc, char **argv);
 
 #endif

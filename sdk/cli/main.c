@@ -14,8 +14,20 @@ static const struct {
     {"append", "record events in a stream", command_append},
     {"read", "print events that are there", command_read},
     {"tail", "print events as they come, for ever", command_tail},
+    {"trace", "print what belongs together as a tree of causes", command_trace},
+    {"streams", "list streams", command_streams},
+    {"types", "list the types of events", command_types},
+    {"tags", "list the tags of events", command_tags},
+    {"consumers", "list how far consumers have come", command_consumers},
+    {"stream", "describe a stream", command_stream},
+    {"settings", "print or change how long a stream keeps its events", command_settings},
+    {"delete", "delete a stream", command_delete},
+    {"erase", "erase single events", command_erase},
     {"head", "print the last position", command_head},
     {"status", "say whether the server is well", command_status},
+    {"stats", "print the figures of the store", command_stats},
+    {"compact", "give the space of what is gone back", command_compact},
+    {"reindex", "build the index anew", command_reindex},
 };
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
@@ -23,13 +35,13 @@ enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
 static void usage(FILE *out) {
     (void)fputs("Usage: daybook COMMAND [OPTION...]\n\n", out);
     for (size_t index = 0; index < COMMANDS_COUNT; index++) {
-        (void)fprintf(out, "  %-8s %s\n", commands[index].name, commands[index].summary);
+        (void)fprintf(out, "  %-10s %s\n", commands[index].name, commands[index].summary);
     }
     (void)fputs(
         "\n`daybook COMMAND --help` tells more.\n"
         "Every command takes --server HOST:PORT (DAYBOOK_SERVER, else 127.0.0.1:50051), --timeout-ms and --json.\n\n"
-        "Exit codes: 0 done, 1 the server refused, 64 wrong arguments, 65 bad input data, 69 no server to reach,\n"
-        "70 out of memory, 74 standard output cannot be written.\n",
+        "Exit codes: 0 done, 1 refused (by the server, or by you when asked) or not found, 64 wrong arguments,\n"
+        "65 bad input data, 69 no server to reach, 70 out of memory, 74 standard output cannot be written.\n",
         out);
 }
 

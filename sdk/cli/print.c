@@ -1,13 +1,13 @@
 #include "sdk/cli/print.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "google/protobuf/any.upb.h"
+#include "sdk/cli/json.h"
+
+#define DIGEST_BYTES 32 /* of SHA-256 */
 
 void print_time(const google_protobuf_Timestamp *time, int digits, char ret_text[PRINT_TIME_BYTES]) {
     struct tm parts;
@@ -39,33 +39,20 @@ void print_base64(const char *data, size_t size, char *ret_text) {
     *out = '\0';
 }
 
-static json_t *text_json(upb_StringView text) {
-    return json_stringn(text.data == NULL ? "" : text.data, text.size);
-}
-
-static json_t *base64_json(upb_StringView bytes) {
-    char *text = malloc(PRINT_BASE64_BYTES(bytes.size));
-    if (text == NULL) return NULL;
-    print_base64(bytes.data, bytes.size, text);
-    json_t *value = json_string(text);
-    free(text);
-    return value;
-}
-
 static void payload_json(json_t *object, const daybook_v1_Event *event) {
     switch (daybook_v1_Event_payload_case(event)) {
     case daybook_v1_Event_payload_data:
-        (void)json_object_set_new(object, "data", base64_json(daybook_v1_Event_data(event)));
+        json_add(object, "data", json_base64(daybook_v1_Event_data(event)));
         return;
     case daybook_v1_Event_payload_text:
-        (void)json_object_set_new(object, "text", text_json(daybook_v1_Event_text(event)));
+        json_add(object, "text", json_text(daybook_v1_Event_text(event)));
         return;
     case daybook_v1_Event_payload_message: {
         const google_protobuf_Any *any = daybook_v1_Event_message(event);
         json_t *message = json_object();
-        (void)json_object_set_new(message, "type_url", text_json(google_protobuf_Any_type_url(any)));
-        (void)json_object_set_new(message, "value", base64_json(google_protobuf_Any_value(any)));
-        (void)json_object_set_new(object, "message", message);
+        json_add(message, "type_url", json_text(google_protobuf_Any_type_url(any)));
+        json_add(message, "value", json_base64(google_protobuf_Any_value(any)));
+        json_add(object, "message", message);
         return;
     }
     default:
@@ -77,7 +64,7 @@ static json_t *tags_json(const daybook_v1_Event *event) {
     size_t count;
     const upb_StringView *tags = daybook_v1_Event_tags(event, &count);
     json_t *array = json_array();
-    for (size_t index = 0; index < count; index++) (void)json_array_append_new(array, text_json(tags[index]));
+    for (size_t index = 0; index < count; index++) (void)json_array_append_new(array, json_text(tags[index]));
     return array;
 }
 
@@ -86,11 +73,22 @@ static json_t *metadata_json(const daybook_v1_Event *event) {
     size_t cursor = kUpb_Map_Begin;
     for (const daybook_v1_Event_MetadataEntry *entry = daybook_v1_Event_metadata_next(event, &cursor); entry != NULL;
          entry = daybook_v1_Event_metadata_next(event, &cursor)) {
-        const upb_StringView key = daybook_v1_Event_MetadataEntry_key(entry);
-        char name[256];
-        (void)snprintf(name, sizeof name, "%.*s", (int)key.size, key.data);
-        (void)json_object_set_new(object, name, text_json(daybook_v1_Event_MetadataEntry_value(entry)));
+        json_add_key(object, daybook_v1_Event_MetadataEntry_key(entry),
+                     json_text(daybook_v1_Event_MetadataEntry_value(entry)));
     }
+    return object;
+}
+
+/* What is left of an erased event; its digest is in hexadecimal digits, as sha256sum prints it. */
+static json_t *erasure_json(const daybook_v1_Erasure *erasure) {
+    const upb_StringView digest = daybook_v1_Erasure_digest_sha256(erasure);
+    char digits[2 * DIGEST_BYTES + 1] = "";
+    for (size_t index = 0; index < digest.size && index < DIGEST_BYTES; index++) {
+        (void)snprintf(digits + 2 * index, 3, "%02x", (unsigned char)digest.data[index]);
+    }
+    json_t *object = json_object();
+    json_add_time(object, "erased_at", daybook_v1_Erasure_erased_at(erasure));
+    json_add(object, "digest_sha256", json_string(digits));
     return object;
 }
 
@@ -98,42 +96,41 @@ static json_t *event_json(const daybook_v1_RecordedEvent *recorded) {
     const daybook_v1_Event *event = daybook_v1_RecordedEvent_event(recorded);
     char time[PRINT_TIME_BYTES];
     json_t *object = json_object();
-    (void)json_object_set_new(object, "position",
-                              json_integer((json_int_t)daybook_v1_RecordedEvent_position(recorded)));
-    (void)json_object_set_new(object, "stream", text_json(daybook_v1_RecordedEvent_stream(recorded)));
-    (void)json_object_set_new(object, "revision",
-                              json_integer((json_int_t)daybook_v1_RecordedEvent_revision(recorded)));
+    json_add(object, "position", json_number(daybook_v1_RecordedEvent_position(recorded)));
+    json_add(object, "stream", json_text(daybook_v1_RecordedEvent_stream(recorded)));
+    json_add(object, "revision", json_number(daybook_v1_RecordedEvent_revision(recorded)));
     print_time(daybook_v1_RecordedEvent_recorded_at(recorded), PRINT_TIME_DIGITS_ALL, time);
-    (void)json_object_set_new(object, "recorded_at", json_string(time));
-    if (event == NULL) return object;
-    (void)json_object_set_new(object, "id", text_json(daybook_v1_Event_id(event)));
-    (void)json_object_set_new(object, "type", text_json(daybook_v1_Event_type(event)));
-    (void)json_object_set_new(object, "tags", tags_json(event));
-    payload_json(object, event);
-    if (daybook_v1_Event_content_type(event).size > 0) {
-        (void)json_object_set_new(object, "content_type", text_json(daybook_v1_Event_content_type(event)));
+    json_add(object, "recorded_at", json_string(time));
+    if (event != NULL) {
+        json_add(object, "id", json_text(daybook_v1_Event_id(event)));
+        json_add(object, "type", json_text(daybook_v1_Event_type(event)));
+        json_add(object, "tags", tags_json(event));
+        payload_json(object, event);
+        if (daybook_v1_Event_content_type(event).size > 0) {
+            json_add(object, "content_type", json_text(daybook_v1_Event_content_type(event)));
+        }
+        json_add(object, "metadata", metadata_json(event));
+        json_add_time(object, "occurred_at", daybook_v1_Event_occurred_at(event));
     }
-    (void)json_object_set_new(object, "metadata", metadata_json(event));
-    if (daybook_v1_Event_has_occurred_at(event)) {
-        print_time(daybook_v1_Event_occurred_at(event), PRINT_TIME_DIGITS_ALL, time);
-        (void)json_object_set_new(object, "occurred_at", json_string(time));
+    if (daybook_v1_RecordedEvent_has_erasure(recorded)) {
+        json_add(object, "erasure", erasure_json(daybook_v1_RecordedEvent_erasure(recorded)));
     }
     return object;
 }
 
 /* Text from elsewhere must not steer the terminal: control characters are shown, not sent. U+0080 to U+009F are some, too,
  * 0xc2 and a byte of that number in UTF-8: U+009B begins a sequence as ESC [ does. */
-static void put_plain(upb_StringView text) {
+void print_plain(FILE *out, upb_StringView text) {
     for (size_t index = 0; index < text.size; index++) {
         const unsigned char byte = (unsigned char)text.data[index];
         const unsigned char next = index + 1 < text.size ? (unsigned char)text.data[index + 1] : 0;
         if (byte < 0x20 || byte == 0x7f) {
-            (void)printf("\\x%02x", byte);
+            (void)fprintf(out, "\\x%02x", byte);
         } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
-            (void)printf("\\x%02x", next);
+            (void)fprintf(out, "\\x%02x", next);
             index++;
         } else {
-            (void)putchar(byte);
+            (void)fputc(byte, out);
         }
     }
 }
@@ -143,15 +140,16 @@ static void event_line(const daybook_v1_RecordedEvent *recorded) {
     char time[PRINT_TIME_BYTES];
     print_time(daybook_v1_RecordedEvent_recorded_at(recorded), PRINT_TIME_DIGITS_SHORT, time);
     (void)printf("%8" PRIu64 "  ", daybook_v1_RecordedEvent_position(recorded));
-    put_plain(daybook_v1_RecordedEvent_stream(recorded));
+    print_plain(stdout, daybook_v1_RecordedEvent_stream(recorded));
     (void)printf("@%" PRIu64 "  %s  ", daybook_v1_RecordedEvent_revision(recorded), time);
     if (event != NULL) {
-        put_plain(daybook_v1_Event_type(event));
+        print_plain(stdout, daybook_v1_Event_type(event));
         (void)fputs("  ", stdout);
-        if (daybook_v1_Event_has_text(event)) put_plain(daybook_v1_Event_text(event));
+        if (daybook_v1_RecordedEvent_has_erasure(recorded)) (void)fputs("<erased>", stdout);
+        if (daybook_v1_Event_has_text(event)) print_plain(stdout, daybook_v1_Event_text(event));
         if (daybook_v1_Event_has_data(event)) (void)printf("<%zu bytes>", daybook_v1_Event_data(event).size);
         if (daybook_v1_Event_has_message(event)) {
-            put_plain(google_protobuf_Any_type_url(daybook_v1_Event_message(event)));
+            print_plain(stdout, google_protobuf_Any_type_url(daybook_v1_Event_message(event)));
         }
     }
     (void)putchar('\n');
@@ -162,10 +160,17 @@ bool print_event(const daybook_v1_RecordedEvent *recorded, bool json) {
         event_line(recorded);
         return true;
     }
-    json_t *object = event_json(recorded);
-    char *text = json_dumps(object, JSON_COMPACT);
-    if (text != NULL) (void)puts(text);
-    free(text);
-    json_decref(object);
-    return text != NULL;
+    return json_line(event_json(recorded));
+}
+
+void print_bytes(uint64_t bytes, char ret_text[PRINT_BYTES_BYTES]) {
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024) {
+        (void)snprintf(ret_text, PRINT_BYTES_BYTES, "%" PRIu64 " bytes", bytes);
+        return;
+    }
+    size_t unit = 0;
+    double amount = (double)bytes / 1024;
+    for (; amount >= 1023.95 && unit < sizeof units / sizeof units[0] - 1; unit++) amount /= 1024;
+    (void)snprintf(ret_text, PRINT_BYTES_BYTES, "%.1f %s", amount, units[unit]);
 }

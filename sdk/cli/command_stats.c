@@ -1,0 +1,90 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daybook/v1/admin.grpc.h"
+#include "sdk/cli/common.h"
+#include "sdk/cli/json.h"
+#include "sdk/cli/print.h"
+
+/* The plain figures, in the order of the proto. */
+static const struct {
+    const char *field; /* for programs */
+    const char *label; /* for people */
+    uint64_t (*get)(const daybook_v1_GetStatsResponse *stats);
+    bool bytes;
+} figures[] = {
+    {"head", "head", daybook_v1_GetStatsResponse_head, false},
+    {"log_bytes", "log", daybook_v1_GetStatsResponse_log_bytes, true},
+    {"index_bytes", "index", daybook_v1_GetStatsResponse_index_bytes, true},
+    {"indexed_position", "indexed in runs up to", daybook_v1_GetStatsResponse_indexed_position, false},
+    {"index_runs_count", "index runs", daybook_v1_GetStatsResponse_index_runs_count, false},
+    {"index_tail_events_count", "index events in memory", daybook_v1_GetStatsResponse_index_tail_events_count, false},
+    {"index_waits_count", "waits for the index", daybook_v1_GetStatsResponse_index_waits_count, false},
+    {"names_position", "names up to", daybook_v1_GetStatsResponse_names_position, false},
+    {"subscriptions_count", "subscriptions", daybook_v1_GetStatsResponse_subscriptions_count, false},
+    {"queue_requests_count", "requests waiting", daybook_v1_GetStatsResponse_queue_requests_count, false},
+    {"queue_rejected_count", "requests rejected", daybook_v1_GetStatsResponse_queue_rejected_count, false},
+    {"events_appended_count", "events appended", daybook_v1_GetStatsResponse_events_appended_count, false},
+    {"events_read_count", "events read", daybook_v1_GetStatsResponse_events_read_count, false},
+    {"events_removed_count", "events removed", daybook_v1_GetStatsResponse_events_removed_count, false},
+};
+
+enum { FIGURES_COUNT = sizeof figures / sizeof figures[0] };
+
+static bool stats_json(const daybook_v1_GetStatsResponse *stats) {
+    json_t *object = json_object();
+    json_add(object, "store_id", json_text(daybook_v1_GetStatsResponse_store_id(stats)));
+    json_add(object, "version", json_text(daybook_v1_GetStatsResponse_version(stats)));
+    json_add_time(object, "started_at", daybook_v1_GetStatsResponse_started_at(stats));
+    for (size_t index = 0; index < FIGURES_COUNT; index++) {
+        json_add(object, figures[index].field, json_number(figures[index].get(stats)));
+    }
+    return json_line(object);
+}
+
+static void text_line(const char *label, upb_StringView text) {
+    (void)printf("%-24s", label);
+    print_plain(stdout, text);
+    (void)putchar('\n');
+}
+
+static void stats_lines(const daybook_v1_GetStatsResponse *stats) {
+    char time[PRINT_TIME_BYTES];
+    print_time(daybook_v1_GetStatsResponse_started_at(stats), PRINT_TIME_DIGITS_SHORT, time);
+    text_line("store", daybook_v1_GetStatsResponse_store_id(stats));
+    text_line("version", daybook_v1_GetStatsResponse_version(stats));
+    text_line("started", upb_StringView_FromString(time));
+    for (size_t index = 0; index < FIGURES_COUNT; index++) {
+        char text[PRINT_BYTES_BYTES];
+        const uint64_t figure = figures[index].get(stats);
+        (void)snprintf(text, sizeof text, "%" PRIu64, figure);
+        if (figures[index].bytes) print_bytes(figure, text);
+        text_line(figures[index].label, upb_StringView_FromString(text));
+    }
+}
+
+static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
+    (void)context;
+    daybook_status status;
+    const daybook_v1_GetStatsResponse *stats;
+    const daybook_call_options options = common_call_options(common);
+    const daybook_v1_GetStatsRequest *request = daybook_v1_GetStatsRequest_new(arena);
+    if (request == NULL) return common_out_of_memory();
+    if (!daybook_v1_Admin_GetStats(client, request, &options, arena, &stats, &status)) {
+        return common_fail(common, &status);
+    }
+    if (common->json) return stats_json(stats) ? 0 : common_out_of_memory();
+    stats_lines(stats);
+    return 0;
+}
+
+int command_stats(int argc, char **argv) {
+    struct common common;
+    common_init(&common);
+    static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {.children = children,
+                              .doc = "Prints the figures of the store at this moment; counts of what was done begin "
+                                     "with the daemon's start."};
+    common_parse(&argp, argc, argv, &common);
+    return common_run(&common, run, NULL);
+}

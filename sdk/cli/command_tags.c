@@ -1,0 +1,46 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daybook/v1/event_store.grpc.h"
+#include "sdk/cli/list.h"
+
+static int page_print(const struct list_options *options, daybook_client *client, upb_Arena *arena,
+                      struct list_page *page, void *context) {
+    (void)context;
+    daybook_status status;
+    const daybook_v1_ListTagsResponse *response;
+    const daybook_call_options call_options = common_call_options(&options->common);
+    daybook_v1_ListTagsRequest *request = daybook_v1_ListTagsRequest_new(arena);
+    if (request == NULL) return common_out_of_memory();
+    daybook_v1_ListTagsRequest_set_prefix(request, list_prefix(options));
+    daybook_v1_ListTagsRequest_set_page_size(request, page->size);
+    daybook_v1_ListTagsRequest_set_page_token(request, page->token);
+    if (!daybook_v1_EventStore_ListTags(client, request, &call_options, arena, &response, &status)) {
+        return common_fail(&options->common, &status);
+    }
+    size_t count;
+    const daybook_v1_NameCount *const *tags = daybook_v1_ListTagsResponse_tags(response, &count);
+    for (size_t index = 0; index < count; index++) {
+        if (!list_print_name(tags[index], options->common.json)) return common_out_of_memory();
+    }
+    page->items_count = count;
+    page->next_token = daybook_v1_ListTagsResponse_next_page_token(response);
+    return 0;
+}
+
+static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
+    (void)common;
+    (void)arena;
+    return list_run(context, client, page_print, NULL);
+}
+
+int command_tags(int argc, char **argv) {
+    struct list_options options = {.prefix = NULL};
+    common_init(&options.common);
+    static const struct argp_child children[] = {{&list_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {.children = children,
+                              .doc = "Prints the tags of events, by name, each with how many events carry it and the "
+                                     "position of the newest of them."};
+    common_parse(&argp, argc, argv, &options);
+    return common_run(&options.common, run, &options);
+}
