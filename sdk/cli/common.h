@@ -1,7 +1,7 @@
 /* common.h: what every command of `daybook` shares: options, the connection, exit codes, errors.
  *
- * Exit codes: 0 done; 1 the server refused (the message says why), nothing was found, or the user said no; 64 wrong arguments; 65 bad input data; 69 no server to
- * reach; 70 out of memory; 74 standard output cannot be written.
+ * Exit codes: 0 done; 1 the server refused (the message says why), nothing was found, or the user said no; 64 wrong
+ * arguments; 65 bad input data; 69 no server to reach; 70 out of memory; 74 standard output cannot be written.
  * Threads: the main thread. */
 #ifndef SDK_CLI_COMMON_H
 #define SDK_CLI_COMMON_H

@@ -45,10 +45,12 @@ static void stream_conflict_print(const daybook_v1_StreamConflict *conflict) {
     print_plain(stderr, daybook_v1_StreamConflict_field(conflict));
     (void)fputc(' ', stderr);
     print_plain(stderr, daybook_v1_StreamConflict_stream(conflict));
-    if (daybook_v1_StreamConflict_has_expected_revision(conflict)) {
-        (void)fprintf(stderr, ": expected at revision %" PRIu64, daybook_v1_StreamConflict_expected_revision(conflict));
+    const bool has_revision = daybook_v1_StreamConflict_has_expected_revision(conflict);
+    const uint64_t expected = daybook_v1_StreamConflict_expected_revision(conflict);
+    if (has_revision && expected > 0) {
+        (void)fprintf(stderr, ": expected at revision %" PRIu64, expected);
     } else {
-        (void)fputs(": expected to have events", stderr);
+        (void)fprintf(stderr, ": expected to %s", has_revision ? "be new" : "have events");
     }
     const uint64_t actual = daybook_v1_StreamConflict_actual_revision(conflict);
     if (actual == 0) {

@@ -43,9 +43,24 @@ json_t *json_base64(upb_StringView bytes) {
     return value;
 }
 
+/* JSON allows DEL and U+0080 to U+009F as they are, but a terminal may obey them. They stand in strings only. */
+static void put_escaped(const char *text) {
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+        if (*at == 0x7f) {
+            (void)fputs("\\u007f", stdout);
+        } else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) {
+            (void)printf("\\u%04x", (unsigned)at[1]);
+            at++;
+        } else {
+            (void)putchar(*at);
+        }
+    }
+    (void)putchar('\n');
+}
+
 bool json_line(json_t *object) {
     char *text = json_dumps(object, JSON_COMPACT);
-    if (text != NULL) (void)puts(text);
+    if (text != NULL) put_escaped(text);
     free(text);
     json_decref(object);
     return text != NULL;

@@ -26,7 +26,8 @@ void json_add_key(json_t *object, upb_StringView key, json_t *value);
 /* Base64 of bytes. */
 json_t *json_base64(upb_StringView bytes);
 
-/* Prints the object as one line to standard output and gives it back. False without memory. */
+/* Prints the object as one line to standard output, every control character escaped, and gives it back. False without
+ * memory. */
 bool json_line(json_t *object);
 
 #endif

@@ -64,6 +64,94 @@ class CommandTest(harness.DaemonTest):
         self.assertIn("one event", self.daybook("append", "s", "A", "-", "--expect", "3", code=64))
         self.assertEqual("3\n", self.daybook("head"))
 
+    def test_append_with_what_must_hold(self):
+        place = ("append", "order-1", "OrderPlaced", "{}", "--tag", "customer:7", "--expect", "new")
+        self.daybook(*place)
+        clause = ("--if-none", "type=OrderPlaced,tag=customer:7")
+        self.assertIn("CONDITION_FAILED", self.daybook("append", "order-2", "OrderPlaced", *clause, code=1))
+        self.assertIn("position 1", self.daybook("append", "order-2", "OrderPlaced", *clause, code=1))
+        self.daybook("append", "order-2", "OrderPlaced", *clause, "--after", "1")
+        self.daybook("append", "order-2", "OrderPlaced", "--if-none", "type=OrderPlaced,tag=customer:8",
+                     "--if-none", r"tag=a\,b")
+        self.daybook("append", "order-2", "T", "--tag", "a,b")
+        self.assertIn("CONDITION_FAILED", self.daybook("append", "t", "T", "--if-none", r"tag=a\,b", code=1))
+        checks = ("--check", "order-1@1", "--check", "order-2@exists", "--check", "order-9@new")
+        self.daybook("append", "t", "T", *checks)
+        message = self.daybook("append", "t", "T", "--expect", "9", "--check", "order-1@7", "--check", "no@exists", code=1)
+        for words in ("REVISION_CONFLICT", "writes[0] t: expected at revision 9, is at 1",
+                      "checks[0] order-1: expected at revision 7, is at 1",
+                      "checks[1] no: expected to have events, does not exist"):
+            self.assertIn(words, message)
+        self.assertIn("writes[0].events[0].tags[0] is missing", self.daybook("append", "t", "", "--tag", "", code=1))
+        self.assertIn("KEY=TEXT", self.daybook("append", "t", "T", "--if-none", "OrderPlaced", code=64))
+
+    def test_a_checkpoint_goes_along_and_tail_begins_there(self):
+        for _ in range(3):
+            self.daybook("append", "s", "T")
+        self.daybook("append", "done", "Done", "--checkpoint", "billing@2")
+        self.assertIn("billing is at 2", self.daybook("append", "done", "Done", "--checkpoint", "billing@2", code=1))
+        self.daybook("append", "done", "Done", "--checkpoint", "a@4")
+        consumers = [json.loads(line) for line in self.daybook("consumers", "--json").splitlines()]
+        self.assertEqual([("a", 4), ("billing", 2)], [(each["consumer"], each["position"]) for each in consumers])
+        self.assertEqual(1, len(self.daybook("consumers", "--limit", "1").splitlines()))
+        self.assertIn("CONSUMER_NOT_FOUND", self.daybook("tail", "--consumer", "nobody", code=1))
+        output = pathlib.Path(self.directory, "tail")
+        with open(output, "w") as out:
+            tail = subprocess.Popen([str(harness.DAYBOOK), "tail", "--consumer", "billing", "--type", "T", "--type-prefix",
+                                     "T", "--json", "--server", self.daemon.address], stdout=out)
+        self.addCleanup(lambda: tail.poll() is None and tail.kill())
+        positions = lambda: [json.loads(line)["position"] for line in output.read_text().splitlines()]
+        harness.wait_until(lambda: positions() == [3], "the event after the checkpoint")
+        self.daybook("append", "s", "T")
+        harness.wait_until(lambda: positions() == [3, 6], "the event that came")
+        tail.send_signal(signal.SIGINT)
+        self.assertEqual(0, tail.wait(harness.PATIENCE_SECONDS))
+
+    def test_read_filters(self):
+        for stream, kind in (("order-1", "OrderPlaced"), ("order-2", "OrderPaid"), ("parcel-1", "ParcelSent")):
+            self.daybook("append", stream, kind)
+        positions = lambda *arguments: [json.loads(line)["position"]
+                                        for line in self.daybook("read", *arguments, "--json").splitlines()]
+        self.assertEqual([1, 2], positions("--stream-prefix", "order-"))
+        self.assertEqual([1, 2], positions("--type-prefix", "Order"))
+        self.assertEqual([1, 3], positions("--stream", "order-1", "--stream", "parcel-1"))
+        self.assertEqual([3], positions("--stream-prefix", "order-", "--stream-prefix", "parcel-", "--type", "ParcelSent"))
+        self.assertEqual([2, 1], positions("--stream-prefix", "order-", "--backward"))
+
+    def test_trace_draws_causes_across_streams(self):
+        ids = [f"01890a5d-ac96-774b-bcce-b3020000000{digit}" for digit in range(6)]
+        def record(stream, kind, index, *arguments):
+            self.daybook("append", stream, kind, "--id", ids[index], *arguments)
+        record("order-1", "OrderPlaced", 0)
+        record("payment-1", "PaymentTaken", 1, "--correlation-id", ids[0], "--causation-id", ids[0])
+        record("other", "Other", 2, "--correlation-id", ids[2], "--tag", "correlation:" + ids[2])
+        record("parcel-1", "ParcelSent", 3, "--correlation-id", ids[0], "--causation-id", ids[1])
+        record("mail-1", "MailSent", 4, "--correlation-id", ids[0], "--causation-id", ids[0])
+        record("mail-2", "MailSent", 5, "--metadata", "correlation_id=" + ids[0], "--causation-id", ids[2])
+        def traced(*arguments, locale="C.UTF-8"):
+            return subprocess.run([str(harness.DAYBOOK), "trace", *arguments, "--server", self.daemon.address],
+                                  capture_output=True, text=True, encoding="utf-8", check=False,
+                                  timeout=harness.PATIENCE_SECONDS, env={**os.environ, "LC_ALL": locale})
+        result = traced(ids[0])
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertIn("every event is read for its metadata", result.stderr)
+        rows = [(int(line.split()[0]), line.split("s  ", 1)[1]) for line in result.stdout.splitlines()]
+        self.assertEqual([(1, "OrderPlaced  order-1@1"), (2, "├─ PaymentTaken  payment-1@1"),
+                          (4, "│  └─ ParcelSent  parcel-1@1"), (5, "└─ MailSent  mail-1@1"),
+                          (6, f"MailSent  mail-2@1  (its cause {ids[2]} is not among these)")], rows)
+        self.assertIn("`- MailSent", traced(ids[0], locale="C").stdout)
+        tagged = traced(ids[2], "--json")
+        self.assertIn("found by the tag", tagged.stderr)
+        self.assertEqual([3], [json.loads(line)["position"] for line in tagged.stdout.splitlines()])
+        nothing = traced("nobody")
+        self.assertEqual((1, ""), (nothing.returncode, nothing.stdout))
+
+    def test_what_cannot_be_taken_back_needs_a_yes(self):
+        self.daybook("append", "s", "T")
+        self.assertIn("--yes", self.daybook("delete", "s", code=64, stdin="yes\n"))
+        self.assertIn("--yes", self.daybook("erase", "1", code=64, stdin="yes\n"))
+        self.assertEqual(1, len(self.daybook("read", "s").splitlines()))
+
     def test_lines_of_standard_input(self):
         lines = "".join(json.dumps({"n": n}) + "\n" for n in range(1234)) + "\n"
         self.assertEqual("1234 events appended to s\n", self.daybook("append", "s", "T", "-", stdin=lines))
@@ -86,7 +174,8 @@ class CommandTest(harness.DaemonTest):
 
     def test_help_tells_the_exit_codes(self):
         self.assertIn("Exit codes", harness.run([harness.DAYBOOK, "--help"]).stdout)
-        for command in ("append", "read", "tail", "head", "status"):
+        for command in ("append", "read", "tail", "trace", "streams", "types", "tags", "consumers", "stream", "settings",
+                        "delete", "erase", "head", "status", "stats", "compact", "reindex"):
             shown = harness.run([harness.DAYBOOK, command, "--help"]).stdout
             self.assertIn(f"daybook {command}", shown)
             self.assertIn("--server", shown)

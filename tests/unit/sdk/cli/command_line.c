@@ -1,10 +1,12 @@
 #include "tests/unit/sdk/cli/command_line.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARGUMENTS_MAX 80
 
@@ -51,6 +53,22 @@ int command_run(command *run, const char *input, const char *const *arguments) {
     if (input != NULL) (void)fclose(stdin);
     stdin = real_in;
     return code;
+}
+
+void terminal_open(struct terminal *terminal) {
+    char name[64];
+    terminal->master = posix_openpt(O_RDWR | O_NOCTTY);
+    cr_assert(terminal->master >= 0 && grantpt(terminal->master) == 0 && unlockpt(terminal->master) == 0);
+    cr_assert_eq(ptsname_r(terminal->master, name, sizeof name), 0);
+    const int slave = open(name, O_RDWR | O_NOCTTY);
+    cr_assert_geq(slave, 0);
+    terminal->slave = fdopen(slave, "r+");
+    cr_assert_not_null(terminal->slave);
+}
+
+void terminal_close(struct terminal *terminal) {
+    (void)fclose(terminal->slave);
+    (void)close(terminal->master);
 }
 
 void expect_words(const char *text, const char *words) {

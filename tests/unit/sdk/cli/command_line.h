@@ -5,6 +5,7 @@
 #define TESTS_UNIT_SDK_CLI_COMMAND_LINE_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 /* What the last captured run has said. */
 struct said {
@@ -26,6 +27,14 @@ typedef int command(int argc, char **argv);
  * input; returns its exit code. */
 int command_run(command *run, const char *input, const char *const *arguments);
 #define RUN(run, input, ...) command_run(run, input, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A terminal: what the program reads and writes is `slave`, what the person types and sees is `master`. */
+struct terminal {
+    int master;
+    FILE *slave;
+};
+void terminal_open(struct terminal *terminal);
+void terminal_close(struct terminal *terminal);
 
 /* Fails the test unless the text holds the words. */
 void expect_words(const char *text, const char *words);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "google/protobuf/timestamp.upb.h"
 #include "sdk/cli/common.h"
 #include "tests/unit/sdk/cli/command_line.h"
 #include "tests/unit/sdk/cli/recording_server.h"
@@ -42,6 +43,47 @@ Test(command_read, every_option_reaches_the_request) {
     cr_assert_eq(daybook_v1_ReadRequest_from(recorded.read), UINT64_MAX);
     cr_assert_eq(daybook_v1_ReadRequest_limit(recorded.read), 7);
     cr_assert_eq(daybook_v1_ReadRequest_direction(recorded.read), daybook_v1_DIRECTION_BACKWARD);
+}
+
+static void expect_names(const upb_StringView *names, size_t count, const char *first, const char *second) {
+    cr_assert_eq(count, second == NULL ? 1 : 2);
+    cr_assert(upb_StringView_IsEqual(names[0], upb_StringView_FromString(first)));
+    if (second != NULL) cr_assert(upb_StringView_IsEqual(names[1], upb_StringView_FromString(second)));
+}
+
+Test(command_read, filters_reach_the_request) {
+    cr_assert_eq(READ("--type=A", "--type=B", "--type-prefix=C", "--tag=d", "--tag", "e", "--stream=f", "--stream=g",
+                      "--stream-prefix", "h-", "--from-time=2026-01-02T03:04:05.678Z"),
+                 0);
+    size_t count;
+    const daybook_v1_Clause *const *clauses =
+        daybook_v1_Filter_any_of(daybook_v1_ReadRequest_filter(recorded.read), &count);
+    cr_assert_eq(count, 1);
+    const upb_StringView *names = daybook_v1_Clause_types(clauses[0], &count);
+    expect_names(names, count, "A", "B");
+    names = daybook_v1_Clause_type_prefixes(clauses[0], &count);
+    expect_names(names, count, "C", NULL);
+    names = daybook_v1_Clause_tags(clauses[0], &count);
+    expect_names(names, count, "d", "e");
+    names = daybook_v1_Clause_streams(clauses[0], &count);
+    expect_names(names, count, "f", "g");
+    names = daybook_v1_Clause_stream_prefixes(clauses[0], &count);
+    expect_names(names, count, "h-", NULL);
+    const google_protobuf_Timestamp *time = daybook_v1_ReadRequest_from_time(recorded.read);
+    cr_assert_eq(google_protobuf_Timestamp_seconds(time), 1767323045);
+    cr_assert_eq(google_protobuf_Timestamp_nanos(time), 678000000);
+    cr_assert_eq(daybook_v1_ReadRequest_stream(recorded.read).size, 0);
+}
+
+Test(command_read, without_filters_there_is_none) {
+    cr_assert_eq(READ("order-1"), 0);
+    cr_assert_not(daybook_v1_ReadRequest_has_filter(recorded.read));
+}
+
+Test(command_read, a_65th_type_exits_64, .exit_code = 64) {
+    const char *arguments[70] = {"read", "--server", recorded.server};
+    for (size_t index = 0; index < 65; index++) arguments[3 + index] = "--type=T";
+    (void)command_run(command_read, NULL, arguments);
 }
 
 Test(command_read, a_refusal_is_1_and_told) {

@@ -125,6 +125,28 @@ Test(print, a_line_shows_place_time_type_and_payload) {
     expect_line("       7  order-1@3  2026-01-02T03:04:05.678Z  Sold  example.org/shop.Sold\n");
 }
 
+Test(print, an_erased_event_says_so) {
+    google_protobuf_Timestamp_set_seconds(
+        daybook_v1_Erasure_mutable_erased_at(daybook_v1_RecordedEvent_mutable_erasure(recorded, arena), arena), 1);
+    expect_line("       7  order-1@3  2026-01-02T03:04:05.678Z  Sold  <erased>\n");
+}
+
+static void expect_bytes(uint64_t bytes, const char *expected) {
+    char text[PRINT_BYTES_BYTES];
+    print_bytes(bytes, text);
+    cr_assert_str_eq(text, expected);
+}
+
+Test(print, bytes_have_a_unit) {
+    expect_bytes(0, "0 bytes");
+    expect_bytes(1023, "1023 bytes");
+    expect_bytes(1024, "1.0 KiB");
+    expect_bytes(1536, "1.5 KiB");
+    expect_bytes((1 << 20) - 1, "1.0 MiB");
+    expect_bytes(UINT64_C(5) << 30, "5.0 GiB");
+    expect_bytes(UINT64_MAX, "16.0 EiB");
+}
+
 Test(print, control_characters_are_shown_and_not_sent_to_the_terminal) {
     daybook_v1_Event_set_text(event, upb_StringView_FromString("\x1b[2J\r\n\x7f\xc2\x9b"
                                                                "2J\xc2\x80\xc2\x9f"));
@@ -194,5 +216,28 @@ Test(print, metadata_of_the_longest_key_is_whole) {
     cr_assert_eq(json_object_size(metadata), 2);
     expect_text(metadata, key, "value");
     expect_text(metadata, "empty", "");
+    json_decref(object);
+}
+
+Test(print, an_erasure_has_its_time_and_digest) {
+    static const char digest[32] = "\x01\xff";
+    daybook_v1_Erasure *erasure = daybook_v1_RecordedEvent_mutable_erasure(recorded, arena);
+    google_protobuf_Timestamp_set_seconds(daybook_v1_Erasure_mutable_erased_at(erasure, arena), 1);
+    daybook_v1_Erasure_set_digest_sha256(erasure, upb_StringView_FromDataAndSize(digest, sizeof digest));
+    json_t *object = printed_json();
+    json_t *printed = json_object_get(object, "erasure");
+    expect_text(printed, "erased_at", "1970-01-01T00:00:01.000000000Z");
+    expect_text(printed, "digest_sha256", "01ff000000000000000000000000000000000000000000000000000000000000");
+    json_decref(object);
+}
+
+Test(print, json_has_no_control_characters_either) {
+    daybook_v1_Event_set_text(event, upb_StringView_FromString("\x1b[2J\x7f\xc2\x9b"
+                                                               "2J caf\xc3\xa9\xc2\xa0"));
+    json_t *object = printed_json();
+    expect_text(object, "text",
+                "\x1b[2J\x7f\xc2\x9b"
+                "2J caf\xc3\xa9\xc2\xa0");
+    expect_words(said.out, "\"text\":\"\\u001B[2J\\u007f\\u009b2J caf\xc3\xa9\xc2\xa0\"");
     json_decref(object);
 }

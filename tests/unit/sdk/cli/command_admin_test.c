@@ -1,0 +1,153 @@
+/* `daybook stats`, `compact` and `reindex`: figures and progress. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "google/protobuf/timestamp.upb.h"
+#include "sdk/cli/common.h"
+#include "tests/unit/sdk/cli/command_line.h"
+#include "tests/unit/sdk/cli/scripted_server.h"
+
+TestSuite(command_admin, .init = scripted_open, .fini = scripted_close);
+
+static void tell_stats(void) {
+    daybook_v1_GetStatsResponse *stats = daybook_v1_GetStatsResponse_new(scripted.arena);
+    daybook_v1_GetStatsResponse_set_store_id(stats, upb_StringView_FromString("the-store\x1b"));
+    daybook_v1_GetStatsResponse_set_version(stats, upb_StringView_FromString("0.1.0"));
+    google_protobuf_Timestamp_set_seconds(daybook_v1_GetStatsResponse_mutable_started_at(stats, scripted.arena), 1);
+    daybook_v1_GetStatsResponse_set_head(stats, 1);
+    daybook_v1_GetStatsResponse_set_indexed_position(stats, 2);
+    daybook_v1_GetStatsResponse_set_log_bytes(stats, 3 << 20);
+    daybook_v1_GetStatsResponse_set_index_bytes(stats, 4);
+    daybook_v1_GetStatsResponse_set_subscriptions_count(stats, 5);
+    daybook_v1_GetStatsResponse_set_index_runs_count(stats, 6);
+    daybook_v1_GetStatsResponse_set_index_tail_events_count(stats, 7);
+    daybook_v1_GetStatsResponse_set_index_waits_count(stats, 8);
+    daybook_v1_GetStatsResponse_set_names_position(stats, 9);
+    daybook_v1_GetStatsResponse_set_queue_requests_count(stats, 10);
+    daybook_v1_GetStatsResponse_set_queue_rejected_count(stats, 11);
+    daybook_v1_GetStatsResponse_set_events_appended_count(stats, 12);
+    daybook_v1_GetStatsResponse_set_events_removed_count(stats, 13);
+    daybook_v1_GetStatsResponse_set_events_read_count(stats, 14);
+    scripted_tell(ADMIN(GetStats), stats);
+}
+
+Test(command_admin, stats_are_a_line_each) {
+    tell_stats();
+    cr_assert_eq(RUN(command_stats, NULL, "stats"), 0);
+    cr_assert_str_eq(said.out, "store                   the-store\\x1b\n"
+                               "version                 0.1.0\n"
+                               "started                 1970-01-01T00:00:01.000Z\n"
+                               "head                    1\n"
+                               "log                     3.0 MiB\n"
+                               "index                   4 bytes\n"
+                               "indexed in runs up to   2\n"
+                               "index runs              6\n"
+                               "index events in memory  7\n"
+                               "waits for the index     8\n"
+                               "names up to             9\n"
+                               "subscriptions           5\n"
+                               "requests waiting        10\n"
+                               "requests rejected       11\n"
+                               "events appended         12\n"
+                               "events read             14\n"
+                               "events removed          13\n");
+}
+
+Test(command_admin, stats_are_one_object_with_json) {
+    tell_stats();
+    cr_assert_eq(RUN(command_stats, NULL, "stats", "--json"), 0);
+    cr_assert_str_eq(said.out,
+                     "{\"store_id\":\"the-store\\u001B\",\"version\":\"0.1.0\","
+                     "\"started_at\":\"1970-01-01T00:00:01.000000000Z\",\"head\":1,\"log_bytes\":3145728,"
+                     "\"index_bytes\":4,\"indexed_position\":2,\"index_runs_count\":6,\"index_tail_events_count\":7,"
+                     "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
+                     "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"events_appended_count\":12,"
+                     "\"events_read_count\":14,\"events_removed_count\":13}\n");
+}
+
+Test(command_admin, stats_of_an_older_daemon_are_1) {
+    cr_assert_eq(RUN(command_stats, NULL, "stats"), EXIT_REFUSED);
+    expect_words(said.err, "it is older than this command");
+}
+
+/* --- compact. --------------------------------------------------------------------------------------------------------- */
+
+static void tell_compact(uint64_t copied, uint64_t all, uint64_t reclaimed_bytes) {
+    daybook_v1_CompactResponse *response = daybook_v1_CompactResponse_new(scripted.arena);
+    daybook_v1_CompactResponse_set_events_copied_count(response, copied);
+    daybook_v1_CompactResponse_set_events_count(response, all);
+    daybook_v1_CompactResponse_set_reclaimed_bytes(response, reclaimed_bytes);
+    scripted_tell(ADMIN(Compact), response);
+}
+
+Test(command_admin, compact_shows_its_progress_and_what_it_gave_back) {
+    tell_compact(0, 1000, 0);
+    tell_compact(1, 1000, 0);
+    tell_compact(500, 1000, 0);
+    tell_compact(1000, 1000, 5 << 20);
+    scripted_tell_end(ADMIN(Compact), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_compact, NULL, "compact"), 0);
+    cr_assert_str_eq(said.err, "0 of 1000 events copied (0 %)\n"
+                               "500 of 1000 events copied (50 %)\n"
+                               "1000 of 1000 events copied (100 %)\n");
+    cr_assert_str_eq(said.out, "5.0 MiB given back\n");
+}
+
+Test(command_admin, compact_with_json_is_an_object_a_response) {
+    tell_compact(1, 2, 0);
+    tell_compact(2, 2, 9);
+    scripted_tell_end(ADMIN(Compact), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_compact, NULL, "compact", "--json"), 0);
+    cr_assert_str_eq(said.out, "{\"events_copied_count\":1,\"events_count\":2,\"reclaimed_bytes\":0}\n"
+                               "{\"events_copied_count\":2,\"events_count\":2,\"reclaimed_bytes\":9}\n");
+    cr_assert_str_empty(said.err);
+}
+
+Test(command_admin, a_compaction_that_fails_is_1_and_gives_nothing_back) {
+    tell_compact(1, 2, 0);
+    scripted_tell_end(ADMIN(Compact), DAYBOOK_RESOURCE_EXHAUSTED);
+    cr_assert_eq(RUN(command_compact, NULL, "compact"), EXIT_REFUSED);
+    expect_words(said.err, "(50 %)\ndaybook: RESOURCE_EXHAUSTED: it is refused\n");
+    cr_assert_str_empty(said.out);
+}
+
+Test(command_admin, compact_of_an_older_daemon_is_1) {
+    cr_assert_eq(RUN(command_compact, NULL, "compact"), EXIT_REFUSED);
+    expect_words(said.err, "it is older than this command");
+}
+
+/* --- reindex. --------------------------------------------------------------------------------------------------------- */
+
+static void tell_reindex(uint64_t position, uint64_t head) {
+    daybook_v1_ReindexResponse *response = daybook_v1_ReindexResponse_new(scripted.arena);
+    daybook_v1_ReindexResponse_set_position(response, position);
+    daybook_v1_ReindexResponse_set_head(response, head);
+    scripted_tell(ADMIN(Reindex), response);
+}
+
+Test(command_admin, reindex_shows_its_progress_and_where_it_ended) {
+    tell_reindex(25, 100);
+    tell_reindex(104, 104); /* the head moves on meanwhile */
+    scripted_tell_end(ADMIN(Reindex), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_reindex, NULL, "reindex"), 0);
+    cr_assert_str_eq(said.err, "25 of 100 events indexed (25 %)\n104 of 104 events indexed (100 %)\n");
+    cr_assert_str_eq(said.out, "indexed up to position 104\n");
+}
+
+Test(command_admin, reindex_with_json_is_an_object_a_response) {
+    tell_reindex(25, 100);
+    scripted_tell_end(ADMIN(Reindex), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_reindex, NULL, "reindex", "--json"), 0);
+    cr_assert_str_eq(said.out, "{\"position\":25,\"head\":100}\n");
+}
+
+Test(command_admin, a_reindexing_that_fails_is_1) {
+    scripted_tell_end(ADMIN(Reindex), DAYBOOK_ABORTED);
+    cr_assert_eq(RUN(command_reindex, NULL, "reindex"), EXIT_REFUSED);
+    cr_assert_str_empty(said.out);
+}
+
+Test(command_admin, an_argument_exits_64, .exit_code = 64) {
+    (void)RUN(command_reindex, NULL, "reindex", "all");
+}
