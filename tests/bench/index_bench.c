@@ -1,9 +1,10 @@
 /* index_bench.c: what the index alone does.
  *
- *   index_bench DIRECTORY [EVENTS] [STREAMS] [ENTRIES]
+ *   index_bench DIRECTORY [EVENTS] [STREAMS] [ENTRIES] [REQUEST]
  *
  * Adds EVENTS (4,000,000) events of STREAMS (200,000) streams chosen at random, each with ENTRIES (1) entries: the stream,
- * then an id, then tags of 300,000. Then asks, while nothing else goes on. DIRECTORY must not have an index. */
+ * then an id, then tags of 300,000. With REQUEST (0) the ids of as many events are looked up before these are added, as the
+ * sequencer does. Then asks, while nothing else goes on. DIRECTORY must not have an index. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define ENTRIES_COUNT_MAX 16
 #define QUESTIONS_COUNT   1000000
 #define PAGE_COUNT        256
+#define REQUEST_COUNT_MAX 8192
 
 static uint64_t random_state = 1;
 
@@ -43,6 +45,12 @@ static double cpu_seconds(void) {
     getrusage(RUSAGE_SELF, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static double thread_cpu_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 static long resident_kib(const char *field) {
@@ -71,21 +79,37 @@ struct worst {
     int64_t interval_adds;
 };
 
-static void add_all(struct index *index, uint64_t events_count, uint64_t streams_count, uint32_t entries_count) {
+/* Looks up the ids of the next events; none is there. Returns the seconds of CPU it took. */
+static double ids_look(struct index *index, uint64_t position, uint64_t count) {
+    static struct term terms[REQUEST_COUNT_MAX];
+    static struct index_entry found[REQUEST_COUNT_MAX];
+    const double begin_cpu = thread_cpu_seconds();
+    for (uint64_t at = 0; at < count; at++) terms[at] = term_numbered(TERM_EVENT_ID, position + at);
+    const result outcome = index_newest(index, terms, (uint32_t)count, found);
+    assert(!failed(outcome));
+    for (uint64_t at = 0; at < count; at++) assert(found[at].position == 0);
+    return thread_cpu_seconds() - begin_cpu;
+}
+
+static void add_all(struct index *index, uint64_t events_count, uint64_t streams_count, uint32_t entries_count,
+                    uint64_t request_count) {
     uint64_t *revisions = calloc(streams_count, sizeof *revisions);
     assert(revisions != NULL);
     struct worst worst = {0};
     const int64_t begin_ns = clock_monotonic_ns();
     const double begin_cpu = cpu_seconds();
+    double look_cpu = 0;
     int64_t lap_ns = begin_ns;
     for (uint64_t position = 1; position <= events_count; position++) {
+        if (request_count > 0 && position % request_count == 1) look_cpu += ids_look(index, position, request_count);
         struct index_entry entries[ENTRIES_COUNT_MAX];
         const uint64_t stream = random_number() % streams_count;
         entries[0] = (struct index_entry){term_numbered(TERM_STREAM, stream), ++revisions[stream], position};
         for (uint32_t number = 1; number < entries_count; number++) {
-            entries[number] = number == 1 ? (struct index_entry){term_numbered(TERM_EVENT_ID, position), 0, position}
-                                          : (struct index_entry){term_numbered(TERM_TAG, random_number() % TAGS_COUNT),
-                                                                 position, position};
+            entries[number] =
+                number == 1
+                    ? (struct index_entry){term_numbered(TERM_EVENT_ID, position), position, position}
+                    : (struct index_entry){term_numbered(TERM_TAG, random_number() % TAGS_COUNT), position, position};
         }
         const int64_t add_begin_ns = clock_monotonic_ns();
         const result outcome = index_add(index, position, entries, entries_count);
@@ -101,6 +125,7 @@ static void add_all(struct index *index, uint64_t events_count, uint64_t streams
     const double seconds = seconds_since(begin_ns);
     printf("add: %.0f events/s, worst add %.1f ms, %.2f us of CPU an event\n", (double)events_count / seconds,
            (double)worst.add_ns / 1e6, (cpu_seconds() - begin_cpu) / (double)events_count * 1e6);
+    if (request_count > 0) printf("  of it looking up ids: %.2f us an event\n", look_cpu / (double)events_count * 1e6);
     counts_print(index);
     free(revisions);
 }
@@ -149,12 +174,14 @@ static void range_ask(struct index *index, uint64_t streams_count) {
 
 int main(int arguments_count, char **arguments) {
     if (arguments_count < 2) {
-        (void)fprintf(stderr, "usage: %s DIRECTORY [EVENTS] [STREAMS] [ENTRIES]\n", arguments[0]);
+        (void)fprintf(stderr, "usage: %s DIRECTORY [EVENTS] [STREAMS] [ENTRIES] [REQUEST]\n", arguments[0]);
         return 64;
     }
     const uint64_t events_count = arguments_count > 2 ? strtoull(arguments[2], NULL, 10) : 4000000;
     const uint64_t streams_count = arguments_count > 3 ? strtoull(arguments[3], NULL, 10) : 200000;
     const uint32_t entries_count = arguments_count > 4 ? (uint32_t)strtoul(arguments[4], NULL, 10) : 1;
+    const uint64_t request_count = arguments_count > 5 ? strtoull(arguments[5], NULL, 10) : 0;
+    assert(request_count != 1 && request_count <= REQUEST_COUNT_MAX);
     assert(events_count >= 8 && streams_count > 0 && entries_count > 0 && entries_count <= ENTRIES_COUNT_MAX);
     const struct index_options options = {
         .directory = arguments[1],
@@ -169,7 +196,7 @@ int main(int arguments_count, char **arguments) {
         return 1;
     }
     counts_print(index);
-    add_all(index, events_count, streams_count, entries_count);
+    add_all(index, events_count, streams_count, entries_count, request_count);
     last_ask(index, "there, while merges go on", 0, streams_count);
     settle(index);
     last_ask(index, "there", 0, streams_count);
