@@ -104,7 +104,10 @@ static result try_open(struct index *index, const struct index_options *options,
     result outcome = index_catalog_open(&index->environment, options->store_id, &index->catalog, ret_problem);
     if (!failed(outcome)) outcome = log_compare(&index->catalog, options->log_position_end, ret_problem);
     if (!failed(outcome)) outcome = index_catalog_clean(&index->catalog, &index->environment);
-    if (failed(outcome)) environment_close(&index->environment);
+    if (failed(outcome)) {
+        index_catalog_close(&index->catalog);
+        environment_close(&index->environment);
+    }
     return outcome;
 }
 
@@ -191,6 +194,7 @@ struct index *index_close(struct index *index) {
     index_view_unref(index->view);
     index_readers_close(index);
     names_close(index->names);
+    index_catalog_close(&index->catalog);
     environment_close(&index->environment);
     pthread_cond_destroy(&index->room);
     pthread_cond_destroy(&index->work);

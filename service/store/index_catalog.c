@@ -63,6 +63,7 @@ static bool record_take(struct index_catalog *catalog, const MDB_val *key, const
     run->entries_count = be64toh(numbers[2]);
     run->terms_count = be64toh(numbers[3]);
     run->filter.blocks_count = be32toh(small[2]);
+    run->filter.seed = index_filter_seed(run->position_first, run->position_last);
     run->level = be32toh(small[0]);
     run->state = INDEX_RUN_LISTED;
     return run->level < INDEX_LEVELS_COUNT && run->position_first <= run->position_last && run->filter.blocks_count > 0;
@@ -166,6 +167,20 @@ static result catalog_read(struct index_catalog *catalog, MDB_txn *transaction, 
     return runs_check(catalog, transaction);
 }
 
+static result filters_map(struct index_catalog *catalog, struct environment *environment) {
+    MDB_txn *reader;
+    TRY(environment_result(mdb_txn_begin(environment->handle, NULL, MDB_RDONLY, &reader), "read the filters"));
+    result outcome = RESULT_OK;
+    for (uint32_t number = 0; number < INDEX_TABLES_COUNT && !failed(outcome); number++) {
+        struct index_run *run = &catalog->tables[number];
+        if (run->state != INDEX_RUN_LISTED) continue;
+        outcome = index_filter_reserve(&run->filter);
+        if (!failed(outcome)) outcome = index_filter_map(&run->filter, reader);
+    }
+    mdb_txn_abort(reader);
+    return outcome;
+}
+
 result index_catalog_open(struct environment *environment, const char *store_id, struct index_catalog *ret_catalog,
                           struct problem *ret_problem) {
     memset(ret_catalog, 0, sizeof *ret_catalog);
@@ -181,7 +196,19 @@ result index_catalog_open(struct environment *environment, const char *store_id,
         return outcome;
     }
     /* The names and records of the tables, when the index is new. */
-    return environment_commit(environment, transaction, INDEX_TABLES_COUNT * KIB(1));
+    TRY(environment_commit(environment, transaction, INDEX_TABLES_COUNT * KIB(1)));
+    const result mapped = filters_map(ret_catalog, environment);
+    if (failed(mapped)) {
+        index_catalog_close(ret_catalog);
+        *ret_problem = problem;
+    }
+    return mapped;
+}
+
+void index_catalog_close(struct index_catalog *catalog) {
+    for (uint32_t number = 0; number < INDEX_TABLES_COUNT; number++) {
+        index_filter_release(&catalog->tables[number].filter);
+    }
 }
 
 result index_catalog_clean(struct index_catalog *catalog, struct environment *environment) {
@@ -216,21 +243,25 @@ uint32_t index_catalog_level_count(const struct index_catalog *catalog, uint32_t
     return count;
 }
 
-struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max) {
+result index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max,
+                          struct index_run **ret_run) {
     assert(level < INDEX_LEVELS_COUNT && index_catalog_level_count(catalog, level) < INDEX_LEVEL_RUNS_COUNT_MAX);
     struct index_run *run = catalog->tables;
     while (run->state != INDEX_RUN_FREE) run++; /* there is one: no level has more than its share */
+    run->filter.blocks_count = index_filter_blocks_count(terms_count_max);
+    TRY(index_filter_reserve(&run->filter));
     run->state = INDEX_RUN_WRITING;
     run->level = level;
     run->entries_count = 0;
     run->terms_count = 0;
-    run->filter.blocks_count = index_filter_blocks_count(terms_count_max);
-    return run;
+    *ret_run = run;
+    return RESULT_OK;
 }
 
 void index_catalog_give(struct index_run *run) {
     assert(run->state != INDEX_RUN_LISTED && atomic_load_explicit(&run->views_count, memory_order_acquire) == 0);
     run->state = INDEX_RUN_FREE;
+    index_filter_release(&run->filter);
 }
 
 result index_catalog_put(const struct index_catalog *catalog, MDB_txn *transaction, const struct index_run *run) {
@@ -256,7 +287,8 @@ static result table_drop(MDB_txn *transaction, const struct index_run *run, uint
     uint64_t chunks_count;
     TRY(index_filter_remove(&run->filter, transaction, &chunks_count));
     /* The commit writes the list of the pages that are free now. */
-    *ret_bytes_written = (statistics.ms_leaf_pages + statistics.ms_branch_pages + chunks_count) * sizeof(size_t);
+    const uint64_t filter_pages = chunks_count * INDEX_FILTER_CHUNK_PAGES_COUNT;
+    *ret_bytes_written = (statistics.ms_leaf_pages + statistics.ms_branch_pages + filter_pages) * sizeof(size_t);
     return RESULT_OK;
 }
 

@@ -22,7 +22,7 @@
 #include "service/store/environment.h"
 #include "service/store/index_run.h"
 
-#define INDEX_FORMAT               2
+#define INDEX_FORMAT               3
 #define INDEX_LEVELS_COUNT         7
 #define INDEX_LEVEL_RUNS_COUNT_MAX (2 * INDEX_RUNS_MERGED_COUNT)
 #define INDEX_TABLES_COUNT         (INDEX_LEVELS_COUNT * INDEX_LEVEL_RUNS_COUNT_MAX)
@@ -37,9 +37,12 @@ struct index_catalog {
 };
 
 /* Opens the tables of an environment, or makes them in an empty one. FAILURE_FORMAT: of another format or another store;
- * FAILURE_CORRUPT: the runs are not disjoint, ascending and complete; both with a problem. */
+ * FAILURE_CORRUPT: the runs are not disjoint, ascending and complete with their filters; both with a problem. */
 MUST_USE result index_catalog_open(struct environment *environment, const char *store_id,
                                    struct index_catalog *ret_catalog, struct problem *ret_problem);
+
+/* Frees what it has in memory; before the environment is closed. A zeroed one is allowed. */
+void index_catalog_close(struct index_catalog *catalog);
 
 /* Empties the tables that are not listed; each in a transaction of its own. */
 MUST_USE result index_catalog_clean(struct index_catalog *catalog, struct environment *environment);
@@ -50,8 +53,9 @@ uint32_t index_catalog_runs(struct index_catalog *catalog, struct index_run *ret
 /* How many tables a level has in use, whatever for. */
 uint32_t index_catalog_level_count(const struct index_catalog *catalog, uint32_t level);
 
-/* Takes a free table for a run that is written now, with a filter for this many terms. The level has room. */
-struct index_run *index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max);
+/* Takes a free table for a run that is written now, with a filter for this many terms. The level has room. FAILURE_MEMORY. */
+MUST_USE result index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_t terms_count_max,
+                                   struct index_run **ret_run);
 /* Gives it back, empty. */
 void index_catalog_give(struct index_run *run);
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/base/logging.h"
@@ -15,7 +16,9 @@
 
 _Static_assert(BITS_BYTES * 8 == BITS_COUNT && BITS_BYTES + 4 == INDEX_FILTER_BLOCK_BYTES, "bits and a checksum");
 _Static_assert(PROBES_COUNT *PROBE_BITS <= 64, "the probes of a term come from 64 bits");
-_Static_assert(16 + CHUNK_BYTES <= 4096, "a chunk takes one page, LMDB's header of 16 bytes included");
+/* LMDB keeps a value of up to half a page among others, in a page that moves when they change; its pages have up to 32 KiB. */
+_Static_assert(CHUNK_BYTES > 32768 / 2, "a chunk has pages of its own");
+_Static_assert(16 + CHUNK_BYTES <= 32768, "they are full, LMDB's header of 16 bytes included");
 
 struct chunk_key {
     uint8_t bytes[8];
@@ -32,6 +35,20 @@ uint32_t index_filter_blocks_count(uint64_t terms_count) {
     const uint64_t blocks_count = terms_count / INDEX_FILTER_BLOCK_TERMS_COUNT + 1;
     assert(blocks_count <= UINT32_MAX);
     return (uint32_t)blocks_count;
+}
+
+static uint32_t chunks_count(const struct index_filter *filter) {
+    return (filter->blocks_count - 1) / INDEX_FILTER_CHUNK_BLOCKS_COUNT + 1;
+}
+
+uint32_t index_filter_seed(uint64_t position_first, uint64_t position_last) {
+    const uint64_t positions[2] = {htole64(position_first), htole64(position_last)};
+    return checksum_crc32c(bytes_of(positions, sizeof positions));
+}
+
+/* Of the bits of a block, where they belong. The factor is odd, so that no two blocks of a filter are mixed with the same. */
+static uint32_t checksum_of(const struct index_filter *filter, uint32_t block, const uint8_t *bits) {
+    return checksum_crc32c(bytes_of(bits, BITS_BYTES)) ^ filter->seed ^ block * 0x9E3779B1u;
 }
 
 /* Ascends with the term, and spreads terms evenly: their first bytes are those of a hash. */
@@ -66,10 +83,10 @@ static uint8_t *block_at(struct index_filter_writer *writer) {
     return writer->chunk + (size_t)(writer->block % INDEX_FILTER_CHUNK_BLOCKS_COUNT) * INDEX_FILTER_BLOCK_BYTES;
 }
 
-static result chunk_write(struct index_filter_writer *writer, MDB_txn *transaction, uint32_t chunk, size_t size) {
+static result chunk_write(struct index_filter_writer *writer, MDB_txn *transaction, uint32_t chunk) {
     struct chunk_key key_bytes = chunk_key_of(&writer->filter, chunk);
     MDB_val key = {.mv_size = sizeof key_bytes.bytes, .mv_data = key_bytes.bytes};
-    MDB_val value = {.mv_size = size, .mv_data = writer->chunk};
+    MDB_val value = {.mv_size = sizeof writer->chunk, .mv_data = writer->chunk};
     TRY(environment_result(mdb_put(transaction, writer->filter.table, &key, &value, 0), "write a filter"));
     writer->bytes_written += key.mv_size + value.mv_size;
     memset(writer->chunk, 0, sizeof writer->chunk);
@@ -79,11 +96,11 @@ static result chunk_write(struct index_filter_writer *writer, MDB_txn *transacti
 /* Ends the block and goes on to the next. */
 static result block_end(struct index_filter_writer *writer, MDB_txn *transaction) {
     uint8_t *block = block_at(writer);
-    const uint32_t checksum = htole32(checksum_crc32c(bytes_of(block, BITS_BYTES)));
+    const uint32_t checksum = htole32(checksum_of(&writer->filter, writer->block, block));
     memcpy(block + BITS_BYTES, &checksum, sizeof checksum);
     writer->block++;
     if (writer->block % INDEX_FILTER_CHUNK_BLOCKS_COUNT != 0) return RESULT_OK;
-    return chunk_write(writer, transaction, writer->block / INDEX_FILTER_CHUNK_BLOCKS_COUNT - 1, CHUNK_BYTES);
+    return chunk_write(writer, transaction, writer->block / INDEX_FILTER_CHUNK_BLOCKS_COUNT - 1);
 }
 
 result index_filter_writer_add(struct index_filter_writer *writer, MDB_txn *transaction, struct term term) {
@@ -101,10 +118,8 @@ result index_filter_writer_add(struct index_filter_writer *writer, MDB_txn *tran
 
 result index_filter_writer_end(struct index_filter_writer *writer, MDB_txn *transaction) {
     while (writer->block < writer->filter.blocks_count) TRY(block_end(writer, transaction));
-    const uint32_t rest = writer->block % INDEX_FILTER_CHUNK_BLOCKS_COUNT;
-    if (rest == 0) return RESULT_OK;
-    return chunk_write(writer, transaction, writer->block / INDEX_FILTER_CHUNK_BLOCKS_COUNT,
-                       (size_t)rest * INDEX_FILTER_BLOCK_BYTES);
+    if (writer->block % INDEX_FILTER_CHUNK_BLOCKS_COUNT == 0) return RESULT_OK;
+    return chunk_write(writer, transaction, writer->block / INDEX_FILTER_CHUNK_BLOCKS_COUNT);
 }
 
 static result filter_damaged(const struct index_filter *filter, const char *reason) {
@@ -112,23 +127,60 @@ static result filter_damaged(const struct index_filter *filter, const char *reas
     return failure_result(FAILURE_CORRUPT);
 }
 
-result index_filter_look(const struct index_filter *filter, MDB_txn *transaction, struct term term,
-                         bool *ret_may_have) {
-    const uint32_t number = block_of(filter, term);
-    struct chunk_key key_bytes = chunk_key_of(filter, number / INDEX_FILTER_CHUNK_BLOCKS_COUNT);
-    MDB_val key = {.mv_size = sizeof key_bytes.bytes, .mv_data = key_bytes.bytes};
+result index_filter_reserve(struct index_filter *filter) {
+    assert(filter->chunks == NULL && filter->blocks_count > 0);
+    filter->chunks = calloc(chunks_count(filter), sizeof *filter->chunks);
+    return filter->chunks != NULL ? RESULT_OK : failure_result(FAILURE_MEMORY);
+}
+
+void index_filter_release(struct index_filter *filter) {
+    free(filter->chunks);
+    filter->chunks = NULL;
+}
+
+static result chunks_map(const struct index_filter *filter, MDB_cursor *cursor) {
+    struct chunk_key sought = chunk_key_of(filter, 0);
+    MDB_val key = {.mv_size = sizeof sought.bytes, .mv_data = sought.bytes};
     MDB_val value;
-    const int code = mdb_get(transaction, filter->table, &key, &value);
-    if (code == MDB_NOTFOUND) return filter_damaged(filter, "chunk");
-    TRY(environment_result(code, "read a filter"));
-    const size_t offset = (size_t)(number % INDEX_FILTER_CHUNK_BLOCKS_COUNT) * INDEX_FILTER_BLOCK_BYTES;
-    if (value.mv_size > CHUNK_BYTES || value.mv_size < offset + INDEX_FILTER_BLOCK_BYTES) {
-        return filter_damaged(filter, "size");
+    const uint32_t count = chunks_count(filter);
+    for (uint32_t chunk = 0; chunk < count; chunk++) {
+        const int code = mdb_cursor_get(cursor, &key, &value, chunk == 0 ? MDB_SET_RANGE : MDB_NEXT);
+        if (code == MDB_NOTFOUND) return filter_damaged(filter, "chunk");
+        TRY(environment_result(code, "read a filter"));
+        const struct chunk_key expected = chunk_key_of(filter, chunk);
+        if (key.mv_size != sizeof expected.bytes || memcmp(key.mv_data, expected.bytes, sizeof expected.bytes) != 0) {
+            return filter_damaged(filter, "chunk");
+        }
+        if (value.mv_size != CHUNK_BYTES) return filter_damaged(filter, "size");
+        filter->chunks[chunk] = value.mv_data;
     }
-    const uint8_t *block = (const uint8_t *)value.mv_data + offset;
+    return RESULT_OK;
+}
+
+result index_filter_map(struct index_filter *filter, MDB_txn *reader) {
+    assert(filter->chunks != NULL);
+    MDB_cursor *cursor;
+    TRY(environment_result(mdb_cursor_open(reader, filter->table, &cursor), "read a filter"));
+    const result outcome = chunks_map(filter, cursor);
+    mdb_cursor_close(cursor);
+    return outcome;
+}
+
+static const uint8_t *block_mapped(const struct index_filter *filter, uint32_t block) {
+    const size_t offset = (size_t)(block % INDEX_FILTER_CHUNK_BLOCKS_COUNT) * INDEX_FILTER_BLOCK_BYTES;
+    return filter->chunks[block / INDEX_FILTER_CHUNK_BLOCKS_COUNT] + offset;
+}
+
+void index_filter_prefetch(const struct index_filter *filter, struct term term) {
+    __builtin_prefetch(block_mapped(filter, block_of(filter, term)));
+}
+
+result index_filter_look(const struct index_filter *filter, struct term term, bool *ret_may_have) {
+    const uint32_t number = block_of(filter, term);
+    const uint8_t *block = block_mapped(filter, number);
     uint32_t checksum;
     memcpy(&checksum, block + BITS_BYTES, sizeof checksum);
-    if (le32toh(checksum) != checksum_crc32c(bytes_of(block, BITS_BYTES))) return filter_damaged(filter, "checksum");
+    if (le32toh(checksum) != checksum_of(filter, number, block)) return filter_damaged(filter, "checksum");
     uint64_t probes = probes_of(term);
     bool may_have = true;
     for (uint32_t count = 0; count < PROBES_COUNT && may_have; count++) {

@@ -83,10 +83,10 @@ struct range {
 static result run_look(struct query *query, const struct index_run *run, struct range *range) {
     /* A number is not greater than its position, so a run that ends before the number has none. */
     if (range->direction == INDEX_FORWARD && run->position_last < range->number) return RESULT_OK;
-    TRY(query_read(query));
     bool may_have;
-    TRY(index_filter_look(&run->filter, query->reader->transaction, range->term, &may_have));
+    TRY(index_filter_look(&run->filter, range->term, &may_have));
     if (!may_have) return RESULT_OK;
+    TRY(query_read(query));
     uint32_t count;
     TRY(index_run_range(run, query->reader->transaction, range->term, range->number, range->direction,
                         range->count_max - range->count, range->entries + range->count, &count));
@@ -184,6 +184,8 @@ static void segment_newest(const struct index_segment *segment, const struct ter
 static result run_newest(struct query *query, const struct index_run *run, const struct term *terms, uint32_t count,
                          struct index_entry *entries) {
     for (uint32_t index = 0; index < count; index++) {
+        if (index + NEWEST_PREFETCH_COUNT < count)
+            index_filter_prefetch(&run->filter, terms[index + NEWEST_PREFETCH_COUNT]);
         if (entries[index].position != 0) continue;
         struct range range = {.term = terms[index],
                               .number = UINT64_MAX,

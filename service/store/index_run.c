@@ -14,6 +14,7 @@ void index_run_writer_init(struct index_run_writer *writer, struct environment *
     writer->transaction = NULL;
     writer->cursor = NULL;
     writer->count = 0;
+    run->filter.seed = index_filter_seed(run->position_first, run->position_last);
     index_filter_writer_init(&writer->filter, &run->filter);
 }
 

@@ -92,7 +92,7 @@ struct index_run_writer {
     struct index_filter_writer filter;
 };
 
-/* The run's filter has been made large enough for its terms. */
+/* The run's positions are set and its filter is large enough for its terms. */
 void index_run_writer_init(struct index_run_writer *writer, struct environment *environment, struct index_run *run);
 MUST_USE result index_run_writer_begin(struct index_run_writer *writer);
 /* `key` comes after all before it. */

@@ -120,6 +120,14 @@ static void flush_publish(struct index *index, struct index_run *run, struct ind
     index_view_release(index, previous);
 }
 
+/* Once a run is listed. What fails here ends the thread: the disk has failed or is damaged. */
+static result filter_map(struct index *index, struct index_run *run) {
+    TRY(environment_result(mdb_txn_renew(index->reader), "read the index"));
+    const result outcome = index_filter_map(&run->filter, index->reader);
+    mdb_txn_reset(index->reader);
+    return outcome;
+}
+
 static result flush(struct index *index, struct index_segment *segment) {
     uint32_t *order;
     TRY(index_segment_order(segment, &order));
@@ -129,10 +137,16 @@ static result flush(struct index *index, struct index_segment *segment) {
         index_segment_order_free(segment, order);
         return failure_result(FAILURE_MEMORY);
     }
-    struct index_run *run = index_catalog_take(&index->catalog, 0, index_segment_terms_count(segment));
+    struct index_run *run;
+    result outcome = index_catalog_take(&index->catalog, 0, index_segment_terms_count(segment), &run);
+    if (failed(outcome)) {
+        index_segment_order_free(segment, order);
+        index_view_unref(view);
+        return outcome;
+    }
     run->position_first = index_segment_position_first(segment);
     run->position_last = run->position_first + index_segment_events_count(segment) - 1;
-    const result outcome = run_write(index, segment, order, run);
+    outcome = run_write(index, segment, order, run);
     index_segment_order_free(segment, order);
     if (failed(outcome)) {
         run->state = INDEX_RUN_RETIRED; /* what was written of it is emptied, then it is tried again */
@@ -140,6 +154,11 @@ static result flush(struct index *index, struct index_segment *segment) {
         return outcome;
     }
     run->state = INDEX_RUN_LISTED;
+    outcome = filter_map(index, run);
+    if (failed(outcome)) {
+        index_view_unref(view);
+        return outcome;
+    }
     flush_publish(index, run, view);
     log_debug("a run of the index is written", "position_last", log_number(run->position_last), "entries",
               log_number(run->entries_count));
@@ -158,7 +177,8 @@ static result merge_begin(struct index *index, uint32_t level) {
         sources[count++] = runs[number];
     }
     assert(count == INDEX_RUNS_MERGED_COUNT);
-    struct index_run *output = index_catalog_take(&index->catalog, level + 1, terms_count_max);
+    struct index_run *output;
+    TRY(index_catalog_take(&index->catalog, level + 1, terms_count_max, &output));
     const result outcome =
         index_merge_new(&index->environment, &index->catalog, sources, output, &index->merges[level]);
     if (failed(outcome)) index_catalog_give(output);
@@ -194,8 +214,9 @@ static result merge(struct index *index, uint32_t level) {
     struct index_view *view = index_view_new();
     if (view == NULL) return failure_result(FAILURE_MEMORY);
     bool is_complete = false;
-    const result outcome = merge_step(index, index->merges[level], &is_complete);
+    result outcome = merge_step(index, index->merges[level], &is_complete);
     if (failed(outcome)) index_merge_output(index->merges[level])->state = INDEX_RUN_RETIRED;
+    if (!failed(outcome) && is_complete) outcome = filter_map(index, index_merge_output(index->merges[level]));
     if (!failed(outcome) && is_complete) {
         merge_publish(index, index->merges[level], view);
     } else {

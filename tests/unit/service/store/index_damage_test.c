@@ -114,7 +114,7 @@ static void byte_flip(const struct scene *scene, const char *table, size_t offse
     MDB_cursor *cursor;
     MDB_val key;
     MDB_val value;
-    uint8_t copy[4096];
+    uint8_t copy[32768];
     cr_assert_eq(mdb_cursor_open(edit.transaction, edit.table, &cursor), 0);
     cr_assert_eq(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
     cr_assert(value.mv_size <= sizeof copy && offset < value.mv_size);

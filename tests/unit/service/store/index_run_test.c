@@ -1,4 +1,4 @@
-/* Runs, their cursors and filters, on an environment of their own. */
+/* Runs and their cursors, on an environment of their own. */
 #include "service/store/index_run.h"
 
 #include <criterion/criterion.h>
@@ -119,49 +119,6 @@ Test(index_run, a_cursor_walks_both_ways_from_anywhere) {
         mdb_txn_abort(transaction);
         scene_remove(scene);
     }
-}
-
-Test(index_run, a_filter_never_hides_a_term_and_stops_most_others) {
-    struct random random = random_start("index filter");
-    for (size_t round = 0; round < SIZES_COUNT; round++) {
-        struct scene *scene = scene_make(&random, sizes[round], ENTRIES_COUNT_MAX);
-        MDB_txn *transaction = reader_begin(scene);
-        bool may_have = false;
-        for (uint32_t index = 0; index < scene->count; index++) {
-            const struct term term = index_key_entry(scene->keys[index].bytes).term;
-            cr_assert_eq(index_filter_look(&scene->run.filter, transaction, term, &may_have).failure, FAILURE_NONE);
-            cr_assert(may_have);
-        }
-        uint32_t taken_count = 0;
-        for (uint32_t question = 0; question < 10000; question++) {
-            const struct term term = term_numbered(ENTRIES_COUNT_MAX + random_below(&random, UINT32_MAX));
-            cr_assert_eq(index_filter_look(&scene->run.filter, transaction, term, &may_have).failure, FAILURE_NONE);
-            if (may_have) taken_count++;
-        }
-        cr_assert_lt(taken_count, 10000 * 2 / 100);
-        mdb_txn_abort(transaction);
-        scene_remove(scene);
-    }
-}
-
-Test(index_run, a_removed_filter_leaves_nothing) {
-    struct random random = random_start("index filter removal");
-    struct scene *scene = scene_make(&random, ENTRIES_COUNT_MAX, 10 * ENTRIES_COUNT_MAX);
-    MDB_txn *transaction;
-    uint64_t chunks_count = 0;
-    MDB_stat statistics;
-    cr_assert_eq(mdb_txn_begin(scene->environment.handle, NULL, 0, &transaction), 0);
-    cr_assert_eq(mdb_stat(transaction, scene->run.filter.table, &statistics), 0);
-    cr_assert_gt(statistics.ms_entries, 1);
-    cr_assert_eq(index_filter_remove(&scene->run.filter, transaction, &chunks_count).failure, FAILURE_NONE);
-    cr_assert_eq(chunks_count, statistics.ms_entries);
-    cr_assert_eq(mdb_stat(transaction, scene->run.filter.table, &statistics), 0);
-    cr_assert_eq(statistics.ms_entries, 0);
-    bool may_have;
-    const struct term term = term_numbered(1);
-    cr_assert_eq(index_filter_look(&scene->run.filter, transaction, term, &may_have).failure, FAILURE_CORRUPT);
-    mdb_txn_abort(transaction);
-    scene_remove(scene);
 }
 
 Test(index_run, an_entry_outside_of_the_runs_positions_is_damage) {
