@@ -8,6 +8,7 @@
 #include "service/api/api.h"
 #include "service/api/append_streams.h"
 #include "service/api/lists.h"
+#include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -135,6 +136,8 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                .append_streams = daemon->append_streams,
                                .index = daemon->index,
                                .lists = daemon->lists,
+                               .version = DAYBOOK_VERSION,
+                               .started_ns = clock_wall_ns(),
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);

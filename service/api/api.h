@@ -6,13 +6,14 @@
 #define SERVICE_API_API_H
 
 #include "daybook/server.h"
+#include "daybook/v1/admin.grpc.h"
 #include "daybook/v1/event_store.grpc.h"
 
 struct append_streams;
 struct feed;
-struct retention;
 struct index;
 struct lists;
+struct retention;
 struct sequencer;
 struct store;
 
@@ -25,6 +26,8 @@ struct api {
     struct index *index; /* opened with the store, so that it has names */
     struct lists *lists;
     const char *store_id;
+    const char *version;
+    int64_t started_ns; /* since 1970 */
     uint64_t event_bytes_max;
 };
 
@@ -45,6 +48,7 @@ void api_get_stream(void *context, daybook_server_call *call, const daybook_v1_G
 void api_list_streams(void *context, daybook_server_call *call, const daybook_v1_ListStreamsRequest *request);
 void api_list_types(void *context, daybook_server_call *call, const daybook_v1_ListTypesRequest *request);
 void api_list_tags(void *context, daybook_server_call *call, const daybook_v1_ListTagsRequest *request);
+void api_get_stats(void *context, daybook_server_call *call, const daybook_v1_GetStatsRequest *request);
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
 void api_update_stream_settings(void *context, daybook_server_call *call,
                                 const daybook_v1_UpdateStreamSettingsRequest *request);

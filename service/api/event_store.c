@@ -1,4 +1,3 @@
-#include "daybook/v1/admin.grpc.h"
 #include "service/api/api.h"
 #include "service/api/append_streams.h"
 #include "service/api/errors.h"
@@ -22,7 +21,9 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
     .ListTags = api_list_tags,
 };
 
-static const daybook_v1_Admin_handlers admin_handlers = {0};
+static const daybook_v1_Admin_handlers admin_handlers = {
+    .GetStats = api_get_stats,
+};
 
 bool api_serve(const struct api *api, daybook_server *server, daybook_status *ret_status) {
     /* The generated skin takes the context as it will be handed to the handlers, which only read it. */

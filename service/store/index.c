@@ -221,6 +221,7 @@ struct index_counts index_count(struct index *index) {
     }
     counts.waits_count = index->waits_count;
     pthread_mutex_unlock(&index->mutex);
+    counts.position = index_position(index);
     counts.used_bytes = environment_used_bytes(&index->environment);
     return counts;
 }

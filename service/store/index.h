@@ -83,6 +83,7 @@ MUST_USE result index_number_at(struct index *index, struct term term, uint64_t 
                                 enum index_direction direction, uint64_t *ret_number);
 
 struct index_counts {
+    uint64_t position; /* index_position */
     uint64_t runs_count;
     uint64_t tail_events_count;
     uint64_t used_bytes;

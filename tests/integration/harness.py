@@ -120,6 +120,7 @@ class DaemonTest(unittest.TestCase):
         options = [("grpc.max_receive_message_length", -1), ("grpc.initial_reconnect_backoff_ms", 100)]
         self.channel = grpc.insecure_channel(self.daemon.address, options=options)
         self.store = event_store_pb2_grpc.EventStoreStub(self.channel)
+        self.admin = admin_pb2_grpc.AdminStub(self.channel)
 
     def restart(self, kill=False):
         self.channel.close()
@@ -145,6 +146,9 @@ class DaemonTest(unittest.TestCase):
 
     def head(self):
         return self.store.Head(event_store_pb2.HeadRequest(), timeout=PATIENCE_SECONDS).head
+
+    def stats(self):
+        return self.admin.GetStats(admin_pb2.GetStatsRequest(), timeout=PATIENCE_SECONDS)
 
     def assert_refused(self, code, reason, call):
         """Runs a call that must fail, and returns (error, {detail type: message})."""

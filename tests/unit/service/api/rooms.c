@@ -63,6 +63,8 @@ static void server_open(void) {
                              .append_streams = rooms.append_streams,
                              .index = rooms.index,
                              .lists = rooms.lists,
+                             .version = ROOMS_VERSION,
+                             .started_ns = ROOMS_STARTED_NS,
                              .store_id = store_id(rooms.store),
                              .event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
     const daybook_server_options options = {

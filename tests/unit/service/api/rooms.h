@@ -14,6 +14,8 @@
 #include "tests/unit/service/api/answers.h"
 
 #define ROOMS_PATIENCE_MS 60000
+#define ROOMS_VERSION     "0.0.1-test"
+#define ROOMS_STARTED_NS  INT64_C(1700000000123456789)
 
 struct rooms {
     struct temporary_directory directory;
