@@ -10,6 +10,7 @@
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
+#include "service/retention/retention.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
 #include "service/store/terms.h"
@@ -59,6 +60,7 @@ static void server_open(void) {
     cr_assert_not(failed(append_streams_new(&rooms.append_streams)));
     rooms.api = (struct api){.sequencer = rooms.sequencer,
                              .feed = rooms.feed,
+                             .retention = rooms.retention,
                              .store = rooms.store,
                              .append_streams = rooms.append_streams,
                              .index = rooms.index,
@@ -83,6 +85,9 @@ void rooms_open(void) {
         .store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms.sequencer)));
     cr_assert_not(failed(lists_open(&rooms.lists)));
+    const struct retention_options retention_options = {
+        .store = rooms.store, .index = rooms.index, .sequencer = rooms.sequencer, .interval_ms = ROOMS_PATIENCE_MS};
+    cr_assert_not(failed(retention_open(&retention_options, &rooms.retention)));
     server_open();
     daybook_status status;
     char target[32];
@@ -99,6 +104,7 @@ void rooms_close(void) {
     daybook_client_close(rooms.client);
     daybook_server_close(rooms.server);
     lists_close(rooms.lists);
+    retention_close(rooms.retention);
     sequencer_close(rooms.sequencer);
     append_streams_free(rooms.append_streams);
     feed_close(rooms.feed);

@@ -25,6 +25,7 @@ struct rooms {
     struct sequencer *sequencer;
     struct append_streams *append_streams;
     struct lists *lists;
+    struct retention *retention;
     struct api api;
     daybook_server *server;
     daybook_client *client;
