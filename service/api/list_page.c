@@ -30,14 +30,14 @@ static bool take(void *context, struct bytes name, const struct name_figures *fi
     return true;
 }
 
-static result page_fill(struct names *names, const struct list_request *request, struct bytes after,
+static result page_fill(struct index *index, const struct list_request *request, struct bytes after,
                         struct taking *taking) {
     struct list_page *page = taking->page;
     page->names = upb_Arena_Malloc(taking->arena, taking->size * sizeof *page->names);
     page->figures = upb_Arena_Malloc(taking->arena, taking->size * sizeof *page->figures);
     if (page->names == NULL || page->figures == NULL) return failure_result(FAILURE_MEMORY);
     const struct bytes prefix = bytes_of(request->prefix.data, request->prefix.size);
-    TRY(names_list(names, request->kind, prefix, after, take, taking));
+    TRY(index_names_list(index, request->kind, prefix, after, take, taking));
     if (taking->has_no_memory) return failure_result(FAILURE_MEMORY);
     if (!taking->has_more) return RESULT_OK;
     const upb_StringView last = page->names[page->count - 1];
@@ -45,7 +45,7 @@ static result page_fill(struct names *names, const struct list_request *request,
     return page->next_page_token.size > 0 ? RESULT_OK : failure_result(FAILURE_MEMORY);
 }
 
-bool list_page_take(struct names *names, const struct list_request *request, daybook_server_call *call,
+bool list_page_take(struct index *index, const struct list_request *request, daybook_server_call *call,
                     struct list_page *ret_page) {
     struct validation validation;
     validation_init(&validation);
@@ -59,7 +59,7 @@ bool list_page_take(struct names *names, const struct list_request *request, day
     *ret_page = (struct list_page){0};
     struct taking taking = {
         .page = ret_page, .size = page_size_of(request->page_size), .arena = daybook_server_call_arena(call)};
-    const result outcome = page_fill(names, request, after, &taking);
+    const result outcome = page_fill(index, request, after, &taking);
     if (failed(outcome)) error_fail_failure(call, outcome.failure);
     return !failed(outcome);
 }

@@ -5,7 +5,7 @@
 #define SERVICE_API_LIST_PAGE_H
 
 #include "service/api/pages.h"
-#include "service/store/names.h"
+#include "service/store/index_names.h"
 
 /* What the three requests have in common. */
 struct list_request {
@@ -27,7 +27,7 @@ struct list_page {
 void validate_prefix(struct validation *validation, upb_StringView prefix);
 
 /* False: a field is wrong, or it failed; the call has ended with that. */
-bool list_page_take(struct names *names, const struct list_request *request, daybook_server_call *call,
+bool list_page_take(struct index *index, const struct list_request *request, daybook_server_call *call,
                     struct list_page *ret_page);
 
 #endif

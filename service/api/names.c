@@ -19,7 +19,7 @@ static void types_answer(const struct api *api, daybook_server_call *call, const
                                       .page_size = daybook_v1_ListTypesRequest_page_size(request),
                                       .page_token = daybook_v1_ListTypesRequest_page_token(request)};
     struct list_page page;
-    if (!list_page_take(index_names(api->index), &list, call, &page)) return;
+    if (!list_page_take(api->index, &list, call, &page)) return;
     upb_Arena *arena = daybook_server_call_arena(call);
     daybook_v1_ListTypesResponse *response = daybook_v1_ListTypesResponse_new(arena);
     bool is_filled = response != NULL;
@@ -42,7 +42,7 @@ static void tags_answer(const struct api *api, daybook_server_call *call, const 
                                       .page_size = daybook_v1_ListTagsRequest_page_size(request),
                                       .page_token = daybook_v1_ListTagsRequest_page_token(request)};
     struct list_page page;
-    if (!list_page_take(index_names(api->index), &list, call, &page)) return;
+    if (!list_page_take(api->index, &list, call, &page)) return;
     upb_Arena *arena = daybook_server_call_arena(call);
     daybook_v1_ListTagsResponse *response = daybook_v1_ListTagsResponse_new(arena);
     bool is_filled = response != NULL;

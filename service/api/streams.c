@@ -12,7 +12,7 @@ static result get(const struct api *api, upb_StringView name, daybook_v1_GetStre
     daybook_v1_Stream *stream = daybook_v1_GetStreamResponse_mutable_stream(response, arena);
     if (stream == NULL) return failure_result(FAILURE_MEMORY);
     struct name_figures figures = {0};
-    const result found = names_find(index_names(api->index), TERM_STREAM, bytes_of(name.data, name.size), &figures);
+    const result found = index_names_find(api->index, TERM_STREAM, bytes_of(name.data, name.size), &figures);
     if (found.failure != FAILURE_NOT_FOUND) TRY(found);
     struct store_reader *reader;
     TRY(store_reader_open(api->store, &reader));
@@ -77,7 +77,7 @@ static void list_answer(const struct api *api, daybook_server_call *call, const 
                                       .page_size = daybook_v1_ListStreamsRequest_page_size(request),
                                       .page_token = daybook_v1_ListStreamsRequest_page_token(request)};
     struct list_page page;
-    if (!list_page_take(index_names(api->index), &list, call, &page)) return;
+    if (!list_page_take(api->index, &list, call, &page)) return;
     upb_Arena *arena = daybook_server_call_arena(call);
     daybook_v1_ListStreamsResponse *response = daybook_v1_ListStreamsResponse_new(arena);
     struct store_reader *reader = NULL;

@@ -5,7 +5,7 @@
 #define SERVICE_API_STREAMS_H
 
 #include "service/api/lists.h"
-#include "service/store/names.h"
+#include "service/store/index_names.h"
 #include "service/store/store.h"
 
 /* What a description is made from. */

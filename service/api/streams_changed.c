@@ -64,7 +64,7 @@ static result page_fill(struct page *page, struct store_reader *walked, struct s
     page->figures = upb_Arena_Malloc(page->arena, page->size * sizeof *page->figures);
     if (page->streams == NULL || page->figures == NULL) return failure_result(FAILURE_MEMORY);
     TRY(streams_take(page, walked));
-    TRY(names_find_all(index_names(page->api->index), TERM_STREAM, page->streams, page->count, page->figures));
+    TRY(index_names_find_all(page->api->index, TERM_STREAM, page->streams, page->count, page->figures));
     TRY(streams_fill(page, reader, response));
     if (page->next == 0) return RESULT_OK;
     const struct page_place place = {.head = page->place.head, .next = page->next};

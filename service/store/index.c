@@ -1,4 +1,5 @@
-/* index.c: opening and closing; index_add.c, index_query.c and index_thread.c have the rest.
+/* index.c: opening and closing a part; index_current.c says which part is the index, index_add.c, index_query.c and
+ * index_thread.c have the rest.
  *
  * Durability. The index is derived from the log, so a commit that a power cut takes back costs a moment of work at the next
  * open: MDB_NOMETASYNC, one flush a commit instead of two. LMDB never writes to pages that one of the last two commits
@@ -29,25 +30,32 @@ static result path_of(const char *directory, const char *file, char ret_path[PAT
     return size > 0 && size < PATH_BYTES ? RESULT_OK : failure_result(FAILURE_INPUT);
 }
 
-static void directory_sync(const char *directory) {
+void index_directory_sync(const char *directory) {
     const int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return;
     (void)fsync(descriptor);
     close(descriptor);
 }
 
-void index_mark_damaged(struct index *index) {
+static void damage_note(const char *directory) {
     char path[PATH_BYTES];
-    if (failed(path_of(index->directory, DAMAGED_FILE, path))) return;
+    if (failed(path_of(directory, DAMAGED_FILE, path))) return;
     const int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
     if (descriptor < 0) {
-        log_error("cannot note that the index is damaged: remove it by hand", "directory", index->directory, "error",
+        log_error("cannot note that the index is damaged: remove it by hand", "directory", directory, "error",
                   strerror(errno));
         return;
     }
     close(descriptor);
-    directory_sync(index->directory);
-    log_error("the index is damaged and is built anew at the next start", "directory", index->directory);
+    index_directory_sync(directory);
+    log_error("the index is damaged and is built anew at the next start, or by Reindex", "directory", directory);
+}
+
+void index_mark_damaged(struct index_part *part) {
+    struct index *index = part->owner;
+    pthread_mutex_lock(&index->mutex);
+    if (index->current == part && !index->is_switching) damage_note(index->options.directory);
+    pthread_mutex_unlock(&index->mutex);
 }
 
 static bool is_marked_damaged(const char *directory) {
@@ -65,9 +73,17 @@ static result discard(const char *directory, struct problem *ret_problem) {
             problem_set(ret_problem, "cannot remove the damaged index %s: %s", path, strerror(errno));
             return failure_result(FAILURE_STORAGE);
         }
-        directory_sync(directory);
+        index_directory_sync(directory);
     }
     return RESULT_OK;
+}
+
+result index_part_remove(const char *directory, struct problem *ret_problem) {
+    if (access(directory, F_OK) != 0 && errno == ENOENT) return RESULT_OK;
+    TRY(discard(directory, ret_problem));
+    if (rmdir(directory) == 0) return RESULT_OK;
+    problem_set(ret_problem, "cannot remove %s: %s", directory, strerror(errno));
+    return failure_result(FAILURE_STORAGE);
 }
 
 static result directory_make(const char *directory, struct problem *ret_problem) {
@@ -86,7 +102,7 @@ static result log_compare(struct index_catalog *catalog, uint64_t log_position_e
 }
 
 /* Opens environment and catalog. The catalog is read before the thread runs, so it is complete. */
-static result try_open(struct index *index, const struct index_options *options, struct problem *ret_problem) {
+static result try_open(struct index_part *index, const struct index_options *options, struct problem *ret_problem) {
     if (is_marked_damaged(index->directory)) {
         problem_set(ret_problem, "it was found damaged");
         return failure_result(FAILURE_CORRUPT);
@@ -115,7 +131,7 @@ static bool is_worth_anew(result outcome) {
     return outcome.failure == FAILURE_CORRUPT || outcome.failure == FAILURE_FORMAT;
 }
 
-static result open_or_begin_anew(struct index *index, const struct index_options *options,
+static result open_or_begin_anew(struct index_part *index, const struct index_options *options,
                                  struct problem *ret_problem) {
     TRY(directory_make(index->directory, ret_problem));
     struct problem problem = {.text = ""};
@@ -130,7 +146,7 @@ static result open_or_begin_anew(struct index *index, const struct index_options
 }
 
 /* The first view: the listed runs. */
-static result view_begin(struct index *index) {
+static result view_begin(struct index_part *index) {
     index->view = index_view_new();
     if (index->view == NULL) return failure_result(FAILURE_MEMORY);
     struct index_run *runs[INDEX_TABLES_COUNT];
@@ -144,7 +160,7 @@ static result view_begin(struct index *index) {
 }
 
 /* Before the thread runs, which is the one that writes then. */
-static result names_begin(struct index *index, struct store *store) {
+static result names_begin(struct index_part *index, struct store *store) {
     if (store == NULL) return RESULT_OK;
     const struct names_options options = {.environment = &index->environment,
                                           .store = store,
@@ -154,11 +170,7 @@ static result names_begin(struct index *index, struct store *store) {
     return names_open(&options, &index->names);
 }
 
-struct names *index_names(struct index *index) {
-    return index->names;
-}
-
-static void locks_init(struct index *index) {
+static void locks_init(struct index_part *index) {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -168,26 +180,29 @@ static void locks_init(struct index *index) {
     pthread_condattr_destroy(&attributes);
 }
 
-result index_open(const struct index_options *options, struct index **ret_index, struct problem *ret_problem) {
-    struct index *index = calloc(1, sizeof *index);
+result index_part_open(struct index *owner, const char *directory, struct index_part **ret_part,
+                       struct problem *ret_problem) {
+    const struct index_options *options = &owner->options;
+    struct index_part *index = calloc(1, sizeof *index);
     if (index == NULL) return failure_result(FAILURE_MEMORY);
     locks_init(index);
+    atomic_init(&index->references, 1);
+    index->owner = owner;
     index->run_events_count = options->run_events_count != 0 ? options->run_events_count : INDEX_RUN_EVENTS_COUNT;
-    index->directory = strdup(options->directory);
+    index->directory = strdup(directory);
     result outcome = index->directory != NULL ? RESULT_OK : failure_result(FAILURE_MEMORY);
     if (!failed(outcome)) outcome = open_or_begin_anew(index, options, ret_problem);
     if (!failed(outcome)) outcome = view_begin(index);
-    if (!failed(outcome)) outcome = names_begin(index, options->store);
-    if (!failed(outcome)) outcome = index_thread_start(index);
+    if (!failed(outcome)) outcome = names_begin(index, owner->options.store);
     if (failed(outcome)) {
-        index_close(index);
+        index_part_close(index);
         return outcome;
     }
-    *ret_index = index;
+    *ret_part = index;
     return RESULT_OK;
 }
 
-struct index *index_close(struct index *index) {
+struct index_part *index_part_close(struct index_part *index) {
     if (index == NULL) return NULL;
     index_thread_stop(index);
     index_segment_unref(index->active);
@@ -204,24 +219,6 @@ struct index *index_close(struct index *index) {
     return NULL;
 }
 
-void index_view_release(struct index *index, struct index_view *view) {
+void index_view_release(struct index_part *index, struct index_view *view) {
     if (index_view_unref(view)) index_thread_wake(index);
-}
-
-uint64_t index_position(const struct index *index) {
-    return atomic_load_explicit(&index->position, memory_order_acquire);
-}
-
-struct index_counts index_count(struct index *index) {
-    struct index_counts counts = {0};
-    pthread_mutex_lock(&index->mutex);
-    counts.runs_count = index->view->runs_count;
-    for (uint32_t number = 0; number < index->view->segments_count; number++) {
-        counts.tail_events_count += index_segment_events_count(index->view->segments[number]);
-    }
-    counts.waits_count = index->waits_count;
-    pthread_mutex_unlock(&index->mutex);
-    counts.position = index_position(index);
-    counts.used_bytes = environment_used_bytes(&index->environment);
-    return counts;
 }

@@ -23,7 +23,6 @@
 #include "service/base/result.h"
 
 struct index;
-struct names;
 struct store;
 
 struct index_options {
@@ -32,7 +31,8 @@ struct index_options {
     uint32_t run_events_count; /* 0: INDEX_RUN_EVENTS_COUNT; tests use small ones */
     const char *store_id;      /* an index of another store is thrown away and built anew */
     uint64_t log_position_end; /* one that has this position or a later one, too: the log was restored; 0: not asked */
-    struct store *store; /* whose names are catalogued (names.h), and which is closed after the index; NULL: no names */
+    struct store
+        *store; /* whose names are catalogued (index_names.h), and which is closed after the index; NULL: no names */
 };
 
 struct index_entry {
@@ -49,22 +49,19 @@ MUST_USE result index_open(const struct index_options *options, struct index **r
  * Returns NULL. */
 struct index *index_close(struct index *index);
 
-/* The catalogue of names; lives as long as the index. NULL: the index was opened without a store. */
-struct names *index_names(struct index *index);
-
 /* Everything up to this position is in runs; the caller adds what the log has after it, before the first query. */
-uint64_t index_position(const struct index *index);
+uint64_t index_position(struct index *index);
 
 /* Adds all entries of the event at `position`, the one after the last added; an entry that is there twice is added once.
  * Waits while the tail is full (back-pressure: the index is slower than the appends, or its disk is full, which the log's
- * larger reserve keeps from happening first). FAILURE_STORAGE: the index thread has failed. FAILURE_MEMORY: nothing was
- * added. */
+ * larger reserve keeps from happening first), and while a rebuild (index_rebuild.h) is about to take its place.
+ * FAILURE_STORAGE: the index thread has failed. FAILURE_MEMORY: nothing was added. */
 MUST_USE result index_add(struct index *index, uint64_t position, const struct index_entry *entries, uint32_t count);
 
 enum index_direction { INDEX_FORWARD, INDEX_BACKWARD };
 
 /* Finds up to `count_max` entries of a term from `number` (inclusive) on, ascending or descending. Fewer than asked for:
- * there are no more. FAILURE_CORRUPT: the index is damaged, and begun anew at the next open. At most
+ * there are no more. FAILURE_CORRUPT: the index is damaged, and begun anew at the next open or by a rebuild. At most
  * STORE_READERS_COUNT_MAX queries run at once; FAILURE_LIMIT beyond. */
 MUST_USE result index_range(struct index *index, struct term term, uint64_t number, enum index_direction direction,
                             uint32_t count_max, struct index_entry *ret_entries, uint32_t *ret_count);

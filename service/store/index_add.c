@@ -1,15 +1,15 @@
-/* index_add.c: what the sequencer does: fills segments, and waits when the index thread is behind. */
+/* index_add.c: what the thread does that adds: fills segments, and waits when the index thread is behind. */
 #include <assert.h>
 
 #include "service/store/index_state.h"
 
-static result failure_check(struct index *index) {
+static result failure_check(struct index_part *index) {
     const int failure = atomic_load_explicit(&index->failure, memory_order_relaxed);
     return failure == FAILURE_NONE ? RESULT_OK : failure_result(FAILURE_STORAGE);
 }
 
 /* Back-pressure: as many events as may be in memory are waiting. */
-static result room_wait(struct index *index) {
+static result room_wait(struct index_part *index) {
     pthread_mutex_lock(&index->mutex);
     if (index->segments_waiting_count >= INDEX_SEGMENTS_WAITING_COUNT_MAX) index->waits_count++;
     while (index->segments_waiting_count >= INDEX_SEGMENTS_WAITING_COUNT_MAX && !failed(failure_check(index))) {
@@ -19,7 +19,7 @@ static result room_wait(struct index *index) {
     return failure_check(index);
 }
 
-static result segment_begin(struct index *index) {
+static result segment_begin(struct index_part *index) {
     TRY(room_wait(index));
     struct index_segment *segment;
     TRY(index_segment_new(index->position_last + 1, index->run_events_count, index->terms_count_expected, &segment));
@@ -40,7 +40,7 @@ static result segment_begin(struct index *index) {
 }
 
 /* Hands a full segment to the index thread. */
-static void segment_end(struct index *index) {
+static void segment_end(struct index_part *index) {
     index->terms_count_expected = index_segment_terms_count(index->active);
     pthread_mutex_lock(&index->mutex);
     index->segments_waiting_count++;
@@ -56,7 +56,7 @@ static void entries_check(uint64_t position, const struct index_entry *entries, 
     }
 }
 
-result index_add(struct index *index, uint64_t position, const struct index_entry *entries, uint32_t count) {
+result index_part_add(struct index_part *index, uint64_t position, const struct index_entry *entries, uint32_t count) {
     assert(position == index->position_last + 1);
     entries_check(position, entries, count);
     TRY(failure_check(index));
@@ -65,4 +65,12 @@ result index_add(struct index *index, uint64_t position, const struct index_entr
     index->position_last = position;
     if (index_segment_is_full(index->active)) segment_end(index);
     return RESULT_OK;
+}
+
+void index_part_settle(struct index_part *index) {
+    pthread_mutex_lock(&index->mutex);
+    while (index->segments_waiting_count > 1 && !failed(failure_check(index))) {
+        pthread_cond_wait(&index->room, &index->mutex);
+    }
+    pthread_mutex_unlock(&index->mutex);
 }

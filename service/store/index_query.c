@@ -6,18 +6,20 @@
 /* Lookups that wait for memory at the same time. */
 #define NEWEST_PREFETCH_COUNT 8
 
-/* A query: the view it looks at, and a read transaction as soon as it has to look at a run. The transaction begins after
+/* A query: the part of the index and the view it looks at, and a read transaction as soon as it has to look at a run. The transaction begins after
  * the view was current, so that all runs of the view are in its snapshot; and they stay, because a run is emptied only
  * once no view shows it. */
 struct query {
-    struct index *index;
+    struct index *owner;
+    struct index_part *index;
     struct index_view *view;
     struct index_reader *reader;
     bool is_reading;
 };
 
-static struct query query_begin(struct index *index) {
-    struct query query = {.index = index};
+static struct query query_begin(struct index *owner) {
+    struct index_part *index = index_hold(owner);
+    struct query query = {.owner = owner, .index = index};
     pthread_mutex_lock(&index->mutex);
     query.view = index_view_ref(index->view);
     query.reader = index->readers;
@@ -26,8 +28,8 @@ static struct query query_begin(struct index *index) {
     return query;
 }
 
-static void query_end(struct query *query) {
-    struct index *index = query->index;
+static result query_end(struct query *query, result outcome) {
+    struct index_part *index = query->index;
     if (query->is_reading) mdb_txn_reset(query->reader->transaction);
     if (query->reader != NULL) {
         pthread_mutex_lock(&index->mutex);
@@ -36,9 +38,12 @@ static void query_end(struct query *query) {
         pthread_mutex_unlock(&index->mutex);
     }
     index_view_release(index, query->view);
+    if (outcome.failure == FAILURE_CORRUPT) index_mark_damaged(index);
+    index_release(query->owner, index);
+    return outcome;
 }
 
-static result reader_new(struct index *index, struct index_reader **ret_reader) {
+static result reader_new(struct index_part *index, struct index_reader **ret_reader) {
     struct index_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) return failure_result(FAILURE_MEMORY);
     const int code = mdb_txn_begin(index->environment.handle, NULL, MDB_RDONLY, &reader->transaction);
@@ -61,7 +66,7 @@ static result query_read(struct query *query) {
     return RESULT_OK;
 }
 
-void index_readers_close(struct index *index) {
+void index_readers_close(struct index_part *index) {
     while (index->readers != NULL) {
         struct index_reader *reader = index->readers;
         index->readers = reader->next;
@@ -136,9 +141,7 @@ result index_range(struct index *index, struct term term, uint64_t number, enum 
     };
     struct query query = query_begin(index);
     const result outcome = direction == INDEX_FORWARD ? look_forward(&query, &range) : look_backward(&query, &range);
-    query_end(&query);
-    if (outcome.failure == FAILURE_CORRUPT) index_mark_damaged(index);
-    TRY(outcome);
+    TRY(query_end(&query, outcome));
     *ret_count = range.count;
     return RESULT_OK;
 }
@@ -212,9 +215,7 @@ result index_newest(struct index *index, const struct term *terms, uint32_t coun
     for (uint32_t at = 0; at < count; at++) ret_entries[at].position = 0;
     struct query query = query_begin(index);
     const result outcome = look_newest(&query, terms, count, ret_entries);
-    query_end(&query);
-    if (outcome.failure == FAILURE_CORRUPT) index_mark_damaged(index);
-    return outcome;
+    return query_end(&query, outcome);
 }
 
 result index_last(struct index *index, struct term term, struct index_entry *ret_entry) {

@@ -8,7 +8,8 @@
  * wait, then appends do.
  *
  * No space, or no memory: the step is given up and tried again every second; queries go on, and appends until the tail is
- * full. Any other failure ends the thread; adds fail from then on, and the daemon stops. */
+ * full. Any other failure ends the thread; adds fail from then on, and the daemon stops. A part that is being rebuilt gives
+ * up at once: nobody needs it. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +33,7 @@ struct work {
     uint32_t level;                /* to merge */
 };
 
-static bool level_has_room(const struct index *index, uint32_t level) {
+static bool level_has_room(const struct index_part *index, uint32_t level) {
     return index_catalog_level_count(&index->catalog, level) < INDEX_LEVEL_RUNS_COUNT_MAX;
 }
 
@@ -44,23 +45,27 @@ static uint32_t level_listed_count(const struct index_view *view, uint32_t level
     return count;
 }
 
-static bool merge_is_due(const struct index *index, uint32_t level) {
+static bool merge_is_due(const struct index_part *index, uint32_t level) {
     if (index->merges[level] != NULL) return true;
     return level_listed_count(index->view, level) >= INDEX_RUNS_MERGED_COUNT && level_has_room(index, level + 1);
 }
 
-/* Names are taken of events that are in runs of the index: they are in the log, and those after a crash, too. */
-static bool names_have_work(const struct index *index) {
-    return index->names != NULL && names_has_work(index->names, index_position(index));
+static uint64_t part_position(const struct index_part *index) {
+    return atomic_load_explicit(&index->position, memory_order_relaxed);
 }
 
-static bool names_come_first(const struct index *index) {
-    return index->names != NULL && names_is_wanted(index->names, index_position(index)) &&
+/* Names are taken of events that are in runs of the index: they are in the log, and those after a crash, too. */
+static bool names_have_work(const struct index_part *index) {
+    return index->names != NULL && names_has_work(index->names, part_position(index));
+}
+
+static bool names_come_first(const struct index_part *index) {
+    return index->names != NULL && names_is_wanted(index->names, part_position(index)) &&
            index_catalog_level_count(&index->catalog, 0) + ROOM_FOR_NAMES_RUNS_COUNT <= INDEX_LEVEL_RUNS_COUNT_MAX;
 }
 
 /* Under the mutex. */
-static struct work work_choose(struct index *index) {
+static struct work work_choose(struct index_part *index) {
     if (index->segments_waiting_count > 0 && level_has_room(index, 0)) {
         return (struct work){.kind = WORK_FLUSH, .segment = index->view->segments[0]};
     }
@@ -94,7 +99,7 @@ static result entries_write(struct index_run_writer *writer, const struct index_
 }
 
 /* Writes a segment as the run and lists it, in the transaction that completes it. */
-static result run_write(struct index *index, const struct index_segment *segment, const uint32_t *order,
+static result run_write(struct index_part *index, const struct index_segment *segment, const uint32_t *order,
                         struct index_run *run) {
     struct index_run_writer writer;
     index_run_writer_init(&writer, &index->environment, run);
@@ -107,7 +112,7 @@ static result run_write(struct index *index, const struct index_segment *segment
 }
 
 /* What queries see changes here. */
-static void flush_publish(struct index *index, struct index_run *run, struct index_view *view) {
+static void flush_publish(struct index_part *index, struct index_run *run, struct index_view *view) {
     pthread_mutex_lock(&index->mutex);
     struct index_view *previous = index->view;
     index_view_copy(view, previous);
@@ -121,14 +126,14 @@ static void flush_publish(struct index *index, struct index_run *run, struct ind
 }
 
 /* Once a run is listed. What fails here ends the thread: the disk has failed or is damaged. */
-static result filter_map(struct index *index, struct index_run *run) {
+static result filter_map(struct index_part *index, struct index_run *run) {
     TRY(environment_result(mdb_txn_renew(index->reader), "read the index"));
     const result outcome = index_filter_map(&run->filter, index->reader);
     mdb_txn_reset(index->reader);
     return outcome;
 }
 
-static result flush(struct index *index, struct index_segment *segment) {
+static result flush(struct index_part *index, struct index_segment *segment) {
     uint32_t *order;
     TRY(index_segment_order(segment, &order));
     /* Made before the commit: once the run is listed, nothing may fail before it is visible. */
@@ -165,7 +170,7 @@ static result flush(struct index *index, struct index_segment *segment) {
     return RESULT_OK;
 }
 
-static result merge_begin(struct index *index, uint32_t level) {
+static result merge_begin(struct index_part *index, uint32_t level) {
     struct index_run *runs[INDEX_TABLES_COUNT];
     struct index_run *sources[INDEX_RUNS_MERGED_COUNT];
     const uint32_t runs_count = index_catalog_runs(&index->catalog, runs);
@@ -185,7 +190,7 @@ static result merge_begin(struct index *index, uint32_t level) {
     return outcome;
 }
 
-static void merge_publish(struct index *index, const struct index_merge *merge, struct index_view *view) {
+static void merge_publish(struct index_part *index, const struct index_merge *merge, struct index_view *view) {
     struct index_run *output = index_merge_output(merge);
     struct index_run *const *sources = index_merge_sources(merge);
     output->state = INDEX_RUN_LISTED;
@@ -202,14 +207,14 @@ static void merge_publish(struct index *index, const struct index_merge *merge, 
               log_number(output->entries_count));
 }
 
-static result merge_step(struct index *index, struct index_merge *merge, bool *ret_is_complete) {
+static result merge_step(struct index_part *index, struct index_merge *merge, bool *ret_is_complete) {
     TRY(environment_result(mdb_txn_renew(index->reader), "read the index"));
     const result outcome = index_merge_step(merge, index->reader, ret_is_complete);
     mdb_txn_reset(index->reader);
     return outcome;
 }
 
-static result merge(struct index *index, uint32_t level) {
+static result merge(struct index_part *index, uint32_t level) {
     if (index->merges[level] == NULL) TRY(merge_begin(index, level));
     struct index_view *view = index_view_new();
     if (view == NULL) return failure_result(FAILURE_MEMORY);
@@ -226,7 +231,7 @@ static result merge(struct index *index, uint32_t level) {
     return outcome;
 }
 
-static result work_do(struct index *index, const struct work *work) {
+static result work_do(struct index_part *index, const struct work *work) {
     switch (work->kind) {
     case WORK_FLUSH:
         return flush(index, work->segment);
@@ -235,14 +240,14 @@ static result work_do(struct index *index, const struct work *work) {
     case WORK_MERGE:
         return merge(index, work->level);
     case WORK_NAMES:
-        return names_step(index->names, index_position(index));
+        return names_step(index->names, part_position(index));
     default:
         return RESULT_OK;
     }
 }
 
 /* Under the mutex: waits for a second, or until the index closes. */
-static void retry_wait(struct index *index) {
+static void retry_wait(struct index_part *index) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += RETRY_SECONDS;
@@ -251,7 +256,7 @@ static void retry_wait(struct index *index) {
 }
 
 /* Under the mutex. */
-static void thread_fail(struct index *index, enum failure failure) {
+static void thread_fail(struct index_part *index, enum failure failure) {
     log_error("the index thread ends", "failure", failure_name(failure), "directory", index->directory);
     atomic_store_explicit(&index->failure, (int)failure, memory_order_relaxed);
     pthread_cond_broadcast(&index->room);
@@ -259,7 +264,7 @@ static void thread_fail(struct index *index, enum failure failure) {
 }
 
 static void *thread_run(void *argument) {
-    struct index *index = argument;
+    struct index_part *index = argument;
     pthread_mutex_lock(&index->mutex);
     while (!index->is_closing) {
         const struct work work = work_choose(index);
@@ -270,7 +275,8 @@ static void *thread_run(void *argument) {
         pthread_mutex_unlock(&index->mutex);
         const result outcome = work_do(index, &work);
         pthread_mutex_lock(&index->mutex);
-        if (outcome.failure == FAILURE_STORAGE_FULL || outcome.failure == FAILURE_MEMORY) {
+        const bool is_passing = outcome.failure == FAILURE_STORAGE_FULL || outcome.failure == FAILURE_MEMORY;
+        if (is_passing && !index->gives_up) {
             retry_wait(index);
         } else if (failed(outcome)) {
             thread_fail(index, outcome.failure);
@@ -282,13 +288,13 @@ static void *thread_run(void *argument) {
 }
 
 void index_thread_wake(void *context) {
-    struct index *index = context;
+    struct index_part *index = context;
     pthread_mutex_lock(&index->mutex);
     pthread_cond_signal(&index->work);
     pthread_mutex_unlock(&index->mutex);
 }
 
-result index_thread_start(struct index *index) {
+result index_thread_start(struct index_part *index) {
     TRY(environment_result(mdb_txn_begin(index->environment.handle, NULL, MDB_RDONLY, &index->reader),
                            "read the index"));
     mdb_txn_reset(index->reader);
@@ -310,7 +316,7 @@ result index_thread_start(struct index *index) {
     return RESULT_OK;
 }
 
-void index_thread_stop(struct index *index) {
+void index_thread_stop(struct index_part *index) {
     if (index->reader == NULL) return; /* it did not start */
     pthread_mutex_lock(&index->mutex);
     index->is_closing = true;

@@ -4,9 +4,6 @@
 
 #include "service/store/store.h"
 
-/* Events of one snapshot: the index may make its caller wait, and an old snapshot keeps pages from being reused. */
-#define SNAPSHOT_EVENTS_COUNT_MAX 4096
-
 result terms_of_record(const struct record *record, struct index_entry ret_entries[TERMS_COUNT_MAX],
                        uint32_t *ret_count) {
     struct event_fields fields;
@@ -32,17 +29,22 @@ result terms_of_record(const struct record *record, struct index_entry ret_entri
     return RESULT_OK;
 }
 
-static result event_add(struct store_reader *reader, struct index *index, uint64_t position) {
+result terms_read(struct store_reader *reader, uint64_t position, struct index_entry ret_entries[TERMS_COUNT_MAX],
+                  uint32_t *ret_count) {
     struct bytes encoded;
     struct record record;
-    struct index_entry entries[TERMS_COUNT_MAX];
     const result found = store_reader_get(reader, position, &encoded);
     /* The log has no gaps. */
     if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
     TRY(found);
     TRY(record_read(encoded, &record));
+    return terms_of_record(&record, ret_entries, ret_count);
+}
+
+static result event_add(struct store_reader *reader, struct index *index, uint64_t position) {
+    struct index_entry entries[TERMS_COUNT_MAX];
     uint32_t count;
-    TRY(terms_of_record(&record, entries, &count));
+    TRY(terms_read(reader, position, entries, &count));
     return index_add(index, position, entries, count);
 }
 
@@ -52,7 +54,7 @@ static result snapshot_add(struct store_reader *reader, struct index *index, uin
     TRY(store_reader_begin(reader, &position_last));
     result outcome = RESULT_OK;
     uint64_t end = position_last;
-    if (end > *position + SNAPSHOT_EVENTS_COUNT_MAX) end = *position + SNAPSHOT_EVENTS_COUNT_MAX;
+    if (end > *position + TERMS_SNAPSHOT_EVENTS_COUNT_MAX) end = *position + TERMS_SNAPSHOT_EVENTS_COUNT_MAX;
     while (*position < end && !failed(outcome)) {
         outcome = event_add(reader, index, *position + 1);
         if (!failed(outcome)) (*position)++;

@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/events.h"
+
 #define STREAMS_COUNT     60
 #define TYPES_COUNT       6
 #define TAGS_COUNT        80
 #define TAGS_EACH_MAX     4
 #define ENTRIES_EACH_MAX  (3 + TAGS_EACH_MAX)
 #define TERMS_COUNT       (STREAMS_COUNT + TYPES_COUNT + TAGS_COUNT)
+#define NAME_BYTES        48
+#define RECORD_BYTES_MAX  512
 #define ABSENT_TERMS_EACH 16 /* one question of these is about a term that nobody has */
 
 struct list {
@@ -34,10 +38,19 @@ struct model {
     struct list lists[TERMS_COUNT];
 };
 
+struct name {
+    char text[NAME_BYTES];
+};
+
+static struct name name_numbered(enum term_kind kind, uint64_t number) {
+    struct name name;
+    (void)snprintf(name.text, sizeof name.text, "%d-%" PRIu64, (int)kind, number);
+    return name;
+}
+
 static struct term term_named(enum term_kind kind, uint64_t number) {
-    char name[48];
-    const int size = snprintf(name, sizeof name, "%d-%" PRIu64, (int)kind, number);
-    return term_of(kind, bytes_of(name, (size_t)size));
+    const struct name name = name_numbered(kind, number);
+    return term_of(kind, bytes_of_text(name.text));
 }
 
 static void list_add(struct list *list, struct event *event, uint64_t number, uint64_t position) {
@@ -64,8 +77,14 @@ static void event_make(struct model *model, struct random *random, uint64_t posi
     for (uint64_t tag = 0; tag < tags_count; tag++) {
         list_add(&tags[random_below(random, TAGS_COUNT)], event, position, position);
     }
-    event->entries[event->count++] =
-        (struct index_entry){.term = term_named(TERM_EVENT_ID, model->seed ^ position), .position = position};
+    const struct events_id id = events_id_of(model->seed ^ position);
+    event->entries[event->count++] = (struct index_entry){
+        .term = term_of(TERM_EVENT_ID, bytes_of_text(id.text)), .number = position, .position = position};
+}
+
+static enum term_kind kind_of(uint32_t list) {
+    if (list < STREAMS_COUNT) return TERM_STREAM;
+    return list < STREAMS_COUNT + TYPES_COUNT ? TERM_TYPE : TERM_TAG;
 }
 
 struct model *model_new(uint64_t seed, uint32_t events_count) {
@@ -76,10 +95,7 @@ struct model *model_new(uint64_t seed, uint32_t events_count) {
     model->events = calloc(events_count + 1, sizeof *model->events);
     assert(model->events != NULL);
     for (uint32_t number = 0; number < TERMS_COUNT; number++) {
-        const enum term_kind kind = number < STREAMS_COUNT                 ? TERM_STREAM
-                                    : number < STREAMS_COUNT + TYPES_COUNT ? TERM_TYPE
-                                                                           : TERM_TAG;
-        model->lists[number].term = term_named(kind, number);
+        model->lists[number].term = term_named(kind_of(number), number);
     }
     struct random random = {.state = seed};
     for (uint64_t position = 1; position <= events_count; position++) event_make(model, &random, position);
@@ -110,6 +126,57 @@ void model_add(const struct model *model, struct index *index, uint64_t position
         const struct index_entry *entries = model_event(model, position, &count);
         cr_assert_eq(index_add(index, position, entries, count).failure, FAILURE_NONE, "position %" PRIu64, position);
     }
+}
+
+/* The names of an event, found by its terms. */
+struct names {
+    struct name stream;
+    struct name type;
+    struct name tags[TAGS_EACH_MAX];
+    const char *tag_texts[TAGS_EACH_MAX];
+    uint32_t tags_count;
+    uint64_t revision;
+};
+
+static void names_of(const struct model *model, const struct event *event, struct names *ret_names) {
+    ret_names->tags_count = 0;
+    for (uint32_t entry = 0; entry + 1 < event->count; entry++) { /* the last is the id */
+        uint32_t list = 0;
+        while (!term_equal(model->lists[list].term, event->entries[entry].term)) list++;
+        const enum term_kind kind = kind_of(list);
+        const struct name name = name_numbered(kind, list);
+        if (kind == TERM_STREAM) {
+            ret_names->stream = name;
+            ret_names->revision = event->entries[entry].number;
+        } else if (kind == TERM_TYPE) {
+            ret_names->type = name;
+        } else {
+            ret_names->tags[ret_names->tags_count] = name;
+            ret_names->tag_texts[ret_names->tags_count] = ret_names->tags[ret_names->tags_count].text;
+            ret_names->tags_count++;
+        }
+    }
+}
+
+void model_log(const struct model *model, struct store *store, uint64_t position_first, uint64_t position_last) {
+    cr_assert_eq(store_begin(store).failure, FAILURE_NONE);
+    for (uint64_t position = position_first; position <= position_last; position++) {
+        struct names names;
+        names_of(model, &model->events[position - 1], &names);
+        const struct events_id id = events_id_of(model->seed ^ position);
+        const struct event_parts parts = {
+            .id = id.text, .type = names.type.text, .tags = names.tag_texts, .tags_count = names.tags_count};
+        uint8_t event[RECORD_BYTES_MAX];
+        uint8_t encoded[RECORD_BYTES_MAX];
+        const struct record record = {.position = position,
+                                      .stream = bytes_of_text(names.stream.text),
+                                      .revision = names.revision,
+                                      .recorded_ns = (int64_t)position,
+                                      .event = event_encode(&parts, event, sizeof event)};
+        const struct bytes bytes = event_record_encode(&record, encoded, sizeof encoded);
+        cr_assert_eq(store_append(store, position, bytes).failure, FAILURE_NONE);
+    }
+    cr_assert_eq(store_commit(store).failure, FAILURE_NONE);
 }
 
 static const struct list *list_of(const struct model *model, struct term term) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "service/store/index.h"
+#include "service/store/store.h"
 #include "tests/support/random.h"
 
 struct model;
@@ -24,6 +25,9 @@ const struct index_entry *model_event(const struct model *model, uint64_t positi
 
 /* Adds the events from the one after `position_first - 1` to `position_last`. */
 void model_add(const struct model *model, struct index *index, uint64_t position_first, uint64_t position_last);
+
+/* Writes the events into a log, in one transaction: a log from which the index can be built. */
+void model_log(const struct model *model, struct store *store, uint64_t position_first, uint64_t position_last);
 
 /* One random question, asked when the events up to `position_least` had been added and answered before those after
  * `position_most` were: the answer must be right for a position in between. */

@@ -191,7 +191,7 @@ static bool is_to_be_tried_again(result outcome) {
 void names_model_wait(const struct names_model *model) {
     result outcome = failure_result(FAILURE_NOT_READY);
     while (is_to_be_tried_again(outcome)) {
-        const uint64_t position = names_count(index_names(model->index)).position;
+        const uint64_t position = index_names_count(model->index).position;
         const uint64_t indexed = index_position(model->index);
         const bool is_done =
             indexed + model->run_events_count > model->position && position + model->run_events_count > indexed;
@@ -233,7 +233,7 @@ static void list_ask(const struct names_model *model, const struct asking *asked
     do {
         asking = *asked;
     } while (is_to_be_tried_again(
-        names_list(index_names(model->index), asked->kind, asked->prefix, asked->after, on_name, &asking)));
+        index_names_list(model->index, asked->kind, asked->prefix, asked->after, on_name, &asking)));
     const struct names_model_name *missing = name_after(model, asking.kind, asking.prefix, asking.after);
     if (asking.count < asking.count_max) cr_assert_null(missing, "a name is missing");
 }
@@ -242,7 +242,7 @@ static void name_ask(const struct names_model *model, const struct names_model_n
     struct name_figures figures = {.events_count = UINT64_MAX};
     result outcome;
     do {
-        outcome = names_find(index_names(model->index), name->kind, name_of(name), &figures);
+        outcome = index_names_find(model->index, name->kind, name_of(name), &figures);
         if (outcome.failure != FAILURE_NOT_FOUND) continue;
         cr_assert_eq(name->figures.events_count, 0);
         cr_assert_eq(figures.events_count, UINT64_MAX);

@@ -7,7 +7,7 @@
 #define TESTS_UNIT_SERVICE_STORE_NAMES_MODEL_H
 
 #include "service/store/index.h"
-#include "service/store/names.h"
+#include "service/store/index_names.h"
 #include "service/store/store.h"
 #include "tests/support/random.h"
 #include "tests/support/temporary_directory.h"

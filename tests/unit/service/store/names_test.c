@@ -1,5 +1,5 @@
 /* The catalogue against a plain table, at every moment: in the tail, in runs, merged, and after restarts. */
-#include "service/store/names.h"
+#include "service/store/index_names.h"
 
 #include <criterion/criterion.h>
 
@@ -12,7 +12,7 @@
 Test(names, an_empty_store_has_none) {
     struct names_model *model = names_model_open("names empty", RUN_EVENTS_COUNT);
     names_model_ask_all(model);
-    cr_assert_eq(names_count(index_names(model->index)).position, 0);
+    cr_assert_eq(index_names_count(model->index).position, 0);
     cr_assert_null(names_model_close(model));
 }
 
@@ -32,7 +32,7 @@ Test(names, runs_are_merged_so_that_few_are_left) {
     names_model_append(model, EVENTS_COUNT);
     names_model_wait(model);
     names_model_ask_all(model);
-    const struct names_counts counts = names_count(index_names(model->index));
+    const struct names_counts counts = index_names_count(model->index);
     cr_assert_geq(counts.position, EVENTS_COUNT - 3 * RUN_EVENTS_COUNT);
     cr_assert_leq(counts.runs_count, 36); /* of three levels, none of which has more than twelve */
     names_model_close(model);
@@ -46,7 +46,7 @@ Test(names, a_restart_at_any_moment_loses_nothing) {
         if (random_below(&model->random, 2) == 0) names_model_ask(model);
         names_model_close_index(model);
         names_model_open_index(model);
-        const uint64_t reached = names_count(index_names(model->index)).position;
+        const uint64_t reached = index_names_count(model->index).position;
         cr_assert_geq(reached, position);
         position = reached;
         names_model_ask(model);
@@ -59,7 +59,7 @@ Test(names, it_can_be_begun_anew) {
     struct names_model *model = names_model_open("names anew", RUN_EVENTS_COUNT);
     names_model_append(model, EVENTS_COUNT / 2);
     for (int round = 0; round < 3; round++) {
-        names_begin_anew(index_names(model->index));
+        index_names_begin_anew(model->index);
         names_model_ask_all(model);
         names_model_append(model, 100);
         names_model_ask_all(model);
@@ -79,7 +79,6 @@ Test(names, an_index_that_had_none_catches_up) {
                                           .store_id = store_id(store)};
     struct problem problem = {.text = ""};
     cr_assert_eq(index_open(&options, &model->index, &problem).failure, FAILURE_NONE, "%s", problem.text);
-    cr_assert_null(index_names(model->index));
     names_model_append(model, 2000);
     names_model_close_index(model);
     names_model_open_index(model);
@@ -104,20 +103,20 @@ Test(names, several_names_are_found_at_one_moment) {
     struct names_model *model = names_model_open("names several", RUN_EVENTS_COUNT);
     names_model_append(model, 500);
     names_model_wait(model);
-    struct names *names = index_names(model->index);
     struct bytes asked[NAMES_MODEL_NAMES_COUNT / 3 + 1];
     struct name_figures figures[NAMES_MODEL_NAMES_COUNT / 3 + 1];
     for (uint32_t at = 0; at < NAMES_MODEL_NAMES_COUNT / 3; at++) asked[at] = bytes_of_text(model->names[at].text);
     asked[NAMES_MODEL_NAMES_COUNT / 3] = bytes_of_text("nobody");
     const uint32_t asked_count = NAMES_MODEL_NAMES_COUNT / 3 + 1;
-    cr_assert_eq(names_find_all(names, TERM_STREAM, asked, asked_count, figures).failure, FAILURE_NONE);
+    cr_assert_eq(index_names_find_all(model->index, TERM_STREAM, asked, asked_count, figures).failure, FAILURE_NONE);
     uint64_t sum = 0;
     for (uint32_t at = 0; at < asked_count; at++) sum += figures[at].events_count;
     cr_assert_eq(sum, 500);
     cr_assert_eq(figures[asked_count - 1].events_count, 0);
     struct counting counting = {0};
-    cr_assert_eq(names_list(names, TERM_STREAM, bytes_of(NULL, 0), bytes_of(NULL, 0), count, &counting).failure,
-                 FAILURE_NONE);
+    cr_assert_eq(
+        index_names_list(model->index, TERM_STREAM, bytes_of(NULL, 0), bytes_of(NULL, 0), count, &counting).failure,
+        FAILURE_NONE);
     cr_assert_eq(counting.events_count, 500);
     names_model_close(model);
 }

@@ -26,12 +26,12 @@ static bool add(void *context, struct bytes name, const struct name_figures *fig
 /* Every event has one stream: the sum of their counts is the number of events at one moment. */
 static void *ask(void *argument) {
     struct scene *scene = argument;
-    struct names *names = index_names(scene->model->index);
+    struct index *index = scene->model->index;
     uint64_t position_least = 0;
     while (position_least < EVENTS_COUNT) {
         position_least = atomic_load_explicit(&scene->position, memory_order_acquire);
         uint64_t sum = 0;
-        const result outcome = names_list(names, TERM_STREAM, bytes_of(NULL, 0), bytes_of(NULL, 0), add, &sum);
+        const result outcome = index_names_list(index, TERM_STREAM, bytes_of(NULL, 0), bytes_of(NULL, 0), add, &sum);
         const uint64_t position_most = atomic_load_explicit(&scene->position_begun, memory_order_acquire);
         if (outcome.failure == FAILURE_NOT_READY) continue;
         cr_assert_eq(outcome.failure, FAILURE_NONE);
@@ -52,7 +52,7 @@ Test(names_threads, lists_are_right_at_every_moment, .timeout = 240) {
         atomic_store_explicit(&scene.position_begun, position + 20, memory_order_release);
         names_model_append(scene.model, 20);
         atomic_store_explicit(&scene.position, position + 20, memory_order_release);
-        if (position % 1000 == 500) names_begin_anew(index_names(scene.model->index));
+        if (position % 1000 == 500) index_names_begin_anew(scene.model->index);
     }
     for (size_t number = 0; number < THREADS_COUNT; number++) pthread_join(threads[number], NULL);
     cr_assert_gt(atomic_load(&scene.answers_count), 0);

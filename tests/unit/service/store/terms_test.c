@@ -17,7 +17,7 @@ struct index {
     struct index_entry *entries;
 };
 
-uint64_t index_position(const struct index *index) {
+uint64_t index_position(struct index *index) {
     return index->position;
 }
 
