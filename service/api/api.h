@@ -48,6 +48,7 @@ void api_get_stream(void *context, daybook_server_call *call, const daybook_v1_G
 void api_list_streams(void *context, daybook_server_call *call, const daybook_v1_ListStreamsRequest *request);
 void api_list_types(void *context, daybook_server_call *call, const daybook_v1_ListTypesRequest *request);
 void api_list_tags(void *context, daybook_server_call *call, const daybook_v1_ListTagsRequest *request);
+void api_reindex(void *context, daybook_server_stream *stream, const daybook_v1_ReindexRequest *request);
 void api_get_stats(void *context, daybook_server_call *call, const daybook_v1_GetStatsRequest *request);
 void api_head(void *context, daybook_server_call *call, const daybook_v1_HeadRequest *request);
 void api_update_stream_settings(void *context, daybook_server_call *call,

@@ -35,6 +35,7 @@ static const struct {
     [REASON_STREAM_TOMBSTONED] = {"STREAM_TOMBSTONED", DAYBOOK_FAILED_PRECONDITION, NO_RETRY},
     [REASON_STREAM_NOT_FOUND] = {"STREAM_NOT_FOUND", DAYBOOK_NOT_FOUND, NO_RETRY},
     [REASON_CONSUMER_NOT_FOUND] = {"CONSUMER_NOT_FOUND", DAYBOOK_NOT_FOUND, NO_RETRY},
+    [REASON_OPERATION_RUNNING] = {"OPERATION_RUNNING", DAYBOOK_ABORTED, 10000},
     [REASON_QUEUE_FULL] = {"QUEUE_FULL", DAYBOOK_RESOURCE_EXHAUSTED, 50},
     [REASON_TOO_MANY_READERS] = {"QUOTA_EXCEEDED", DAYBOOK_RESOURCE_EXHAUSTED, 1000},
     [REASON_OUT_OF_MEMORY] = {"OUT_OF_MEMORY", DAYBOOK_RESOURCE_EXHAUSTED, 1000},
@@ -81,6 +82,9 @@ void error_of_failure(struct error *ret_error, enum failure failure) {
     case FAILURE_NOT_READY:
         error_set(ret_error, REASON_NOT_READY,
                   "the catalogue of names is being brought up to date with the log; retry");
+        return;
+    case FAILURE_BUSY:
+        error_set(ret_error, REASON_OPERATION_RUNNING, "the same is being done for another call; wait for its end");
         return;
     case FAILURE_STOPPED:
         error_set(ret_error, REASON_DRAINING, "the server is stopping; retry");

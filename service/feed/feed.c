@@ -78,6 +78,13 @@ void feed_drain(struct feed *feed) {
     pthread_mutex_unlock(&feed->mutex);
 }
 
+bool feed_is_draining(struct feed *feed) {
+    pthread_mutex_lock(&feed->mutex);
+    const bool is_draining = feed->draining;
+    pthread_mutex_unlock(&feed->mutex);
+    return is_draining;
+}
+
 struct feed_counts feed_count(struct feed *feed) {
     pthread_mutex_lock(&feed->mutex);
     struct feed_counts counts = feed->counts;

@@ -46,6 +46,8 @@ uint64_t feed_head(const struct feed *feed);
 
 /* Ends every subscription with FAILURE_STOPPED and lets no new reading in; finite reads go on to their end. Any thread. */
 void feed_drain(struct feed *feed);
+/* Whether that was said. Any thread. */
+bool feed_is_draining(struct feed *feed);
 
 /* One message to a client: the bytes of a response, ready to be sent. `release` must be called once, when they are no longer
  * used, from any thread. */

@@ -6,9 +6,9 @@
 /* Lookups that wait for memory at the same time. */
 #define NEWEST_PREFETCH_COUNT 8
 
-/* A query: the part of the index and the view it looks at, and a read transaction as soon as it has to look at a run. The transaction begins after
- * the view was current, so that all runs of the view are in its snapshot; and they stay, because a run is emptied only
- * once no view shows it. */
+/* A query: the part of the index and the view it looks at, and a read transaction as soon as it has to look into a run. The
+ * transaction begins after the view was current, so that all runs of the view are in its snapshot; and they stay, because
+ * a run is emptied only once no view shows it. */
 struct query {
     struct index *owner;
     struct index_part *index;

@@ -13,6 +13,7 @@
 #define METHOD_READ      "/daybook.v1.EventStore/Read"
 #define METHOD_SUBSCRIBE "/daybook.v1.EventStore/Subscribe"
 #define METHOD_HEAD      "/daybook.v1.EventStore/Head"
+#define METHOD_REINDEX   "/daybook.v1.Admin/Reindex"
 
 struct answer {
     struct raw_status status;
