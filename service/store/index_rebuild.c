@@ -306,10 +306,10 @@ struct index_rebuild *index_rebuild_end(struct index_rebuild *rebuild) {
 }
 
 struct index_rebuild_progress index_rebuild_progress(const struct index_rebuild *rebuild) {
-    return (struct index_rebuild_progress){
-        .position = atomic_load_explicit(&rebuild->position, memory_order_relaxed),
-        .head = atomic_load_explicit(&rebuild->head, memory_order_relaxed),
-    };
+    const uint64_t position = atomic_load_explicit(&rebuild->position, memory_order_relaxed);
+    const uint64_t head = atomic_load_explicit(&rebuild->head, memory_order_relaxed);
+    /* The last step takes the head that it finds, which is newer than the one that was noted. */
+    return (struct index_rebuild_progress){.position = position, .head = head > position ? head : position};
 }
 
 result index_rebuild(struct index *index, struct store *store, struct problem *ret_problem) {
