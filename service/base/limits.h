@@ -117,6 +117,8 @@
  * worst, a tenth of that as things are. A catalogue that lags further behind than the tables hold cannot be asked. */
 #define NAMES_TABLE_BYTES_MAX       MIB(16)
 #define NAMES_TAIL_TABLES_COUNT_MAX 8
+/* What is kept for queries goes when nobody has asked for so long. */
+#define NAMES_TAIL_KEPT_SECONDS 60
 /* Events that one page of a list by last change looks at; with fewer streams than asked for it ends there. */
 #define LAST_CHANGE_EVENTS_COUNT_MAX 16384
 /* Streams whose last revision is kept in memory. */

@@ -52,9 +52,14 @@ MUST_USE result names_find_all(struct names *names, enum term_kind kind, const s
 /* Throws the catalogue away and has it made again from the log, in the background: the log's records are others now. */
 void names_begin_anew(struct names *names);
 
+/* To be called now and then, with clock_monotonic_ns: frees what is kept for the next query when there was none for
+ * NAMES_TAIL_KEPT_SECONDS. */
+void names_rest(struct names *names, int64_t now_ns);
+
 struct names_counts {
     uint64_t position;   /* everything up to here is in runs */
     uint64_t runs_count; /* that are listed */
+    uint64_t kept_count; /* names that are kept in memory for the next query */
 };
 struct names_counts names_count(const struct names *names);
 

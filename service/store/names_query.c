@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/base/clock.h"
 #include "service/store/names_state.h"
 
 /* A query, under the mutex. */
@@ -16,17 +17,34 @@ struct query {
     struct names_run runs[NAMES_TABLES_COUNT];
 };
 
-void names_tail_trim(struct names *names, uint64_t position) {
+static void kept_publish(struct names *names) {
+    uint64_t count = 0;
+    for (uint32_t index = 0; index < names->tail_count; index++) count += names_table_count(names->tail[index]);
+    atomic_store_explicit(&names->kept_count, count, memory_order_relaxed);
+}
+
+/* Those that are in runs, and all if the records were others when they were made. */
+static void tables_free(struct names *names, uint64_t position) {
     uint32_t done = 0;
     while (done < names->tail_count && names_table_position_last(names->tail[done]) <= position) done++;
     for (uint32_t index = 0; index < done; index++) names_table_free(names->tail[index]);
     names->tail_count -= done;
     memmove(&names->tail[0], &names->tail[done], names->tail_count * sizeof names->tail[0]);
-    /* The records were others when it was made. */
     const bool is_off = names->tail_count > 0 && names_table_position_first(names->tail[0]) != position + 1;
     if (!is_off) return;
     for (uint32_t index = 0; index < names->tail_count; index++) names_table_free(names->tail[index]);
     names->tail_count = 0;
+}
+
+void names_tail_trim(struct names *names, uint64_t position) {
+    tables_free(names, position);
+    kept_publish(names);
+}
+
+void names_rest(struct names *names, int64_t now_ns) {
+    if (pthread_mutex_trylock(&names->mutex) != 0) return; /* somebody asks */
+    if (now_ns - names->queried_ns > NAMES_TAIL_KEPT_SECONDS * INT64_C(1000000000)) names_tail_trim(names, UINT64_MAX);
+    pthread_mutex_unlock(&names->mutex);
 }
 
 void names_begin_anew_locked(struct names *names) {
@@ -115,6 +133,7 @@ static result runs_outcome(struct names *names, result outcome) {
 static result query_begin(struct names *names, struct query *ret_query) {
     ret_query->names = names;
     pthread_mutex_lock(&names->mutex);
+    names->queried_ns = clock_monotonic_ns();
     result outcome = environment_result(mdb_txn_renew(names->query_reader), "read the names");
     if (failed(outcome)) {
         pthread_mutex_unlock(&names->mutex);
@@ -130,6 +149,7 @@ static result query_begin(struct names *names, struct query *ret_query) {
 }
 
 static void query_end(const struct query *query) {
+    kept_publish(query->names);
     mdb_txn_reset(query->names->query_reader);
     pthread_mutex_unlock(&query->names->mutex);
 }

@@ -26,6 +26,7 @@ struct names {
     /* Any thread. */
     _Atomic uint64_t position;
     _Atomic uint32_t runs_count;
+    _Atomic uint64_t kept_count;
     atomic_bool is_wanted; /* a query failed because the runs lag behind */
     atomic_bool is_to_begin_anew;
     atomic_bool is_log_damaged; /* an event could not be read: the runs end before it for good */
@@ -46,6 +47,7 @@ struct names {
     MDB_txn *query_reader; /* reset between queries */
     struct names_table *tail[NAMES_TAIL_TABLES_COUNT_MAX];
     uint32_t tail_count;
+    int64_t queried_ns; /* the last query, by clock_monotonic_ns */
 };
 
 struct names_options {

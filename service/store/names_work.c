@@ -72,7 +72,8 @@ struct names *names_close(struct names *names) {
 
 struct names_counts names_count(const struct names *names) {
     return (struct names_counts){.position = atomic_load_explicit(&names->position, memory_order_acquire),
-                                 .runs_count = atomic_load_explicit(&names->runs_count, memory_order_relaxed)};
+                                 .runs_count = atomic_load_explicit(&names->runs_count, memory_order_relaxed),
+                                 .kept_count = atomic_load_explicit(&names->kept_count, memory_order_relaxed)};
 }
 
 static struct names_run *run_retired(struct names *names) {

@@ -161,6 +161,32 @@ class ListsTest(harness.DaemonTest):
         self.assertEqual([len(names[:1000]), 1000, 500],
                          [len(page) for page in self.pages("ListStreams", "streams", prefix="order-", page_size=2000000000)])
 
+    def test_counts_are_right_across_runs_and_the_tail(self):
+        """More events than three runs of the index take."""
+        requests, streams, each = 220, 64, 16
+        for request in range(requests):
+            writes = [event_store_pb2.Write(stream=f"s-{(request + number) % 100:02}", events=[
+                event_pb2.Event(type=f"T{number % 10}", tags=[f"customer:{request * streams + number}", "all"])] * each)
+                for number in range(streams)]
+            self.store.Append(event_store_pb2.AppendRequest(writes=writes), timeout=harness.PATIENCE_SECONDS)
+        total = requests * streams * each
+        for kill in (None, True, False):
+            if kill is not None:
+                self.restart(kill=kill)
+            self.assertEqual([("all", total, total)],
+                             [(tag.name, tag.events_count, tag.last_position)
+                              for tag in self.ask("ListTags", prefix="all").tags])
+            self.assertEqual(total, sum(count.events_count for count in self.ask("ListTypes").types))
+            listed = self.ask("ListStreams", prefix="s-").streams
+            self.assertEqual((100, total), (len(listed), sum(stream.events_count for stream in listed)))
+            for tag in self.ask("ListTags", prefix="customer:1", page_size=1000).tags:
+                self.assertEqual((each, int(tag.name[9:]) * each + each), (tag.events_count, tag.last_position))
+            pages = list(self.pages("ListTags", "tags", prefix="customer:", page_size=1000))
+            self.assertEqual(requests * streams, sum(len(page) for page in pages))
+        changed = [stream.name for stream in
+                   self.ask("ListStreams", order=event_store_pb2.STREAM_ORDER_LAST_CHANGE, page_size=streams).streams]
+        self.assertEqual([f"s-{(requests - 1 + number) % 100:02}" for number in reversed(range(streams))], changed)
+
     def test_bad_requests(self):
         for number in range(3):
             self.append_tagged(f"a-{number}", (f"a-{number}", [f"a-{number}"]))

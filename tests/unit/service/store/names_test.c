@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 
+#include "service/base/clock.h"
+#include "service/base/limits.h"
 #include "tests/unit/service/store/names_model.h"
 
 /* Runs of a level become one of the next when there are eight of them. */
@@ -52,6 +54,35 @@ Test(names, a_restart_at_any_moment_loses_nothing) {
         names_model_ask(model);
     }
     names_model_ask_all(model);
+    names_model_close(model);
+}
+
+Test(names, what_is_kept_for_the_next_query_goes_when_none_comes) {
+    struct names_model *model = names_model_open("names rest", 1000);
+    struct names *names = index_names(model->index);
+    names_model_append(model, 500);
+    cr_assert_eq(names_count(names).kept_count, 0);
+    names_model_ask_all(model);
+    cr_assert_gt(names_count(names).kept_count, 0);
+    names_rest(names, clock_monotonic_ns());
+    cr_assert_gt(names_count(names).kept_count, 0);
+    names_rest(names, clock_monotonic_ns() + (NAMES_TAIL_KEPT_SECONDS + 1) * INT64_C(1000000000));
+    cr_assert_eq(names_count(names).kept_count, 0);
+    names_model_ask_all(model);
+    names_model_close(model);
+}
+
+Test(names, a_table_is_kept_until_its_run_is_listed) {
+    struct names_model *model = names_model_open("names kept", RUN_EVENTS_COUNT);
+    struct names *names = index_names(model->index);
+    for (int round = 0; round < 10; round++) {
+        names_model_append(model, RUN_EVENTS_COUNT);
+        names_model_ask_all(model);
+        names_model_wait(model);
+    }
+    names_model_ask_all(model);
+    /* Not more than the names of two runs, though those of ten have been asked for. */
+    cr_assert_leq(names_count(names).kept_count, 2 * NAMES_MODEL_NAMES_COUNT);
     names_model_close(model);
 }
 
