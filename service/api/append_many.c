@@ -37,9 +37,8 @@ struct append_many {
     uint32_t submitted_count;     /* of them: not decided yet */
     struct append_slot *waiting;  /* the last one, while the queue is full */
     struct append_slot *incoming; /* what is received goes into this one, which is not in the list yet */
-    struct append_slot *spare;
-    uint32_t spare_count;
-    struct message response; /* gathers */
+    struct append_slot *spare;    /* to be used again; never more than a window */
+    struct message response;      /* gathers */
 
     bool receiving;
     bool sending;
@@ -67,26 +66,19 @@ static struct append_slot *slot_take(struct append_many *many) {
     struct append_slot *slot = many->spare;
     if (slot == NULL) return append_slot_new(many);
     many->spare = slot->next;
-    many->spare_count--;
     return slot;
 }
 
 static void slot_give(struct append_many *many, struct append_slot *slot) {
-    if (many->spare_count == APPEND_MANY_SPARE_COUNT_MAX) {
-        append_slot_free(slot);
-        return;
-    }
     append_slot_reset(slot);
     slot->next = many->spare;
     many->spare = slot;
-    many->spare_count++;
 }
 
-static void spare_trim(struct append_many *many, uint32_t count_max) {
-    while (many->spare_count > count_max) {
+static void spare_free(struct append_many *many) {
+    while (many->spare != NULL) {
         struct append_slot *slot = many->spare;
         many->spare = slot->next;
-        many->spare_count--;
         append_slot_free(slot);
     }
 }
@@ -230,7 +222,8 @@ static void collect(struct append_many *many) {
         if (!many->lost) outcome_add(many, slot);
         slot_give(many, slot);
     }
-    if (many->first == NULL) spare_trim(many, 1); /* a burst's memory goes with it */
+    if (many->first == NULL)
+        spare_free(many); /* a burst's memory goes with it; one slot is waiting for the next request */
 }
 
 static void on_sent(daybook_server_stream *stream, bool ok, void *context) {
@@ -297,7 +290,7 @@ static void on_closed(void *context) {
     struct append_many *many = context;
     assert(many->finished && !many->receiving && !many->sending);
     while (many->first != NULL) append_slot_free(slot_remove_first(many));
-    spare_trim(many, 0);
+    spare_free(many);
     message_deinit(&many->response);
 }
 

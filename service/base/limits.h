@@ -59,8 +59,6 @@
 #define APPEND_MANY_RESPONSE_BYTES_MAX KIB(24)
 /* A request with the first block of its memory: one page, which holds a request of a few hundred bytes. */
 #define APPEND_SLOT_BYTES 4096
-/* Slots that a stream at work keeps for its next requests. */
-#define APPEND_MANY_SPARE_COUNT_MAX 64
 /* Entries of a page of a list. */
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX     1000
