@@ -30,7 +30,7 @@ struct append_request *held_request(uint32_t number);
 /* Decides a request. When it is committed, each of its writes went to revision and position number + 1. */
 void held_decide(uint32_t number, enum append_outcome outcome);
 
-/* Tells the one that waits for room. */
-void held_tell_room(void);
+/* Tells the one that waits for room. False: nobody waits. */
+bool held_tell_room(void);
 
 #endif
