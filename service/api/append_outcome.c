@@ -4,8 +4,8 @@
 
 #include "service/base/varint.h"
 
-/* What was committed is written by hand, for it is the answer to every message of the fast lane: an upb message for each of
- * its four levels costs more than the commit's share. Field number << 3 | wire type (0 varint, 2 length-delimited). */
+/* What was committed is written by hand, as the feed writes its messages: it is the answer to every message of the fast lane,
+ * four small messages inside of each other. Field number << 3 | wire type (0 varint, 2 length-delimited). */
 #define TAG_FIRST_REVISION 0x08 /* WriteResult: 1 */
 #define TAG_LAST_REVISION  0x10 /* 2 */
 #define TAG_FIRST_POSITION 0x18 /* 3 */
