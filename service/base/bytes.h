@@ -23,6 +23,11 @@ static inline struct bytes bytes_of_text(const char *text) {
     return bytes_of(text, strlen(text));
 }
 
+/* The first byte after them. NULL plus nothing is undefined in C before C2y. */
+static inline const uint8_t *bytes_end(struct bytes bytes) {
+    return bytes.size == 0 ? bytes.data : bytes.data + bytes.size;
+}
+
 static inline bool bytes_equal(struct bytes left, struct bytes right) {
     return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
 }

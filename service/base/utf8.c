@@ -37,7 +37,7 @@ static size_t character_size(const uint8_t *at, const uint8_t *end) {
 }
 
 bool utf8_is_valid(struct bytes text) {
-    const uint8_t *end = text.data + text.size;
+    const uint8_t *end = bytes_end(text);
     for (const uint8_t *at = text.data; at != end;) {
         const size_t size = *at < 0x80 ? 1 : character_size(at, end);
         if (size == 0) return false;

@@ -125,7 +125,7 @@ static const uint8_t *field_next(const uint8_t *at, const uint8_t *end, struct f
 
 bool record_fields_hold(struct bytes fields, uint32_t number) {
     const uint8_t *at = fields.data;
-    const uint8_t *end = fields.data + fields.size;
+    const uint8_t *end = bytes_end(fields);
     while (at != end) {
         struct field field;
         at = field_next(at, end, &field);
@@ -141,7 +141,7 @@ result record_event_fields(struct bytes event, struct event_fields *ret_fields) 
     ret_fields->type = (struct bytes){0};
     ret_fields->tags_count = 0;
     const uint8_t *at = event.data;
-    const uint8_t *end = event.data + event.size;
+    const uint8_t *end = bytes_end(event);
     while (at != end) {
         struct field field;
         at = field_next(at, end, &field);

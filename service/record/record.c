@@ -98,7 +98,7 @@ static const uint8_t *bytes_field_read(const uint8_t *at, const uint8_t *end, ui
 
 static bool time_read(struct bytes encoded, int64_t *ret_recorded_ns) {
     const uint8_t *at = encoded.data;
-    const uint8_t *end = encoded.data + encoded.size;
+    const uint8_t *end = bytes_end(encoded);
     uint64_t seconds = 0;
     uint64_t nanoseconds = 0;
     if (at != NULL && at < end && *at == TAG_SECONDS) at = number_read(at, end, TAG_SECONDS, &seconds);
@@ -113,7 +113,7 @@ result record_read(struct bytes encoded, struct record *ret_record) {
     struct record record = {0};
     struct bytes time = {0};
     const uint8_t *at = encoded.data;
-    const uint8_t *end = encoded.data + encoded.size;
+    const uint8_t *end = bytes_end(encoded);
     at = number_read(at, end, TAG_POSITION, &record.position);
     at = bytes_field_read(at, end, TAG_STREAM, &record.stream);
     at = number_read(at, end, TAG_REVISION, &record.revision);
@@ -130,6 +130,6 @@ result record_read(struct bytes encoded, struct record *ret_record) {
 
 uint64_t record_position(struct bytes encoded) {
     uint64_t position = 0;
-    const uint8_t *after = number_read(encoded.data, encoded.data + encoded.size, TAG_POSITION, &position);
+    const uint8_t *after = number_read(encoded.data, bytes_end(encoded), TAG_POSITION, &position);
     return after == NULL ? 0 : position;
 }
