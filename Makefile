@@ -7,7 +7,7 @@ ROUNDS ?= 100
 LISTEN ?= 127.0.0.1:50051
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test sanitize demo bench crash fix image clean
+.PHONY: help setup setup-test build run test sanitize fuzz demo bench crash fix image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,11 @@ test: setup-test ## every test
 
 sanitize: setup-test ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
 	@for configuration in asan ubsan tsan; do \
-	  echo "--- $$configuration"; $(BAZEL) test --config=$$configuration --test_tag_filters=-no-sanitizer //tests/unit/... //tests/model/... || exit 1; done
+	  echo "--- $$configuration"; $(BAZEL) test --config=$$configuration --test_tag_filters=-no-sanitizer //tests/unit/... //tests/model/... //tests/fuzz/... || exit 1; done
+
+fuzz: ## libFuzzer on requests, records and filters, FUZZ_SECONDS (60) each
+	@tools/setup fuzz
+	@tools/fuzz
 
 demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a CSV of real sales
 	@$(BAZEL) build //service:daybookd //examples/shop/...
