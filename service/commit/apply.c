@@ -217,8 +217,12 @@ static result request_apply(struct apply *apply, struct append_request *request,
     }
     TRY(decided);
     if (request->outcome != APPEND_PENDING) return RESULT_OK;
+    const uint64_t position_before = apply->position_last;
+    const int64_t recorded_before_ns = apply->recorded_last_ns;
     apply->recorded_last_ns = time_after(apply, now_ns);
     TRY(request_write(apply, request, chunk));
+    /* Without an event the time is nowhere on disk: whoever starts again would go on with an earlier one. */
+    if (apply->position_last == position_before) apply->recorded_last_ns = recorded_before_ns;
     request->outcome = APPEND_COMMITTED;
     return RESULT_OK;
 }

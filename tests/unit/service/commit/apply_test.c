@@ -208,6 +208,22 @@ Test(apply, time_goes_on_when_the_clock_goes_back) {
     cr_assert_eq(again.position_last, 2);
 }
 
+Test(apply, what_writes_no_event_does_not_move_the_time) {
+    struct append *first = append_of("s");
+    chunk_unref(commit_on(&machine, &first, 1, NOW_NS));
+    struct append_stream_change change = {.kind = STREAM_CHANGE_SETTINGS,
+                                          .stream = bytes_of_text("s"),
+                                          .term = term_of(TERM_STREAM, bytes_of_text("s")),
+                                          .max_count = 3};
+    struct append *settings = append_new();
+    append_request_of(settings)->change = &change;
+    chunk_unref(commit_on(&machine, &settings, 1, NOW_NS + 1000));
+    cr_assert_eq(append_request_of(settings)->outcome, APPEND_COMMITTED);
+    cr_assert_eq(machine.apply.recorded_last_ns, NOW_NS, "a machine that starts again would not know another time");
+    append_free(first);
+    append_free(settings);
+}
+
 Test(apply, an_aborted_group_never_happened) {
     cr_assert_eq(commit_and_free(append_of("s")), APPEND_COMMITTED);
     struct append *lost = append_expecting("s", 1);
