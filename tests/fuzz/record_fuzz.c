@@ -5,6 +5,8 @@
 
 #include "google/protobuf/timestamp.upb.h"
 #include "service/base/limits.h"
+#include "service/base/uuid.h"
+#include "service/record/remains.h"
 #include "tests/fuzz/fuzz.h"
 
 #define NANOSECONDS_PER_SECOND 1000000000
@@ -13,12 +15,13 @@ static void expect_same_record(const struct record *left, const struct record *r
     assert(left->position == right->position && left->revision == right->revision);
     assert(left->recorded_ns == right->recorded_ns);
     assert(bytes_equal(left->stream, right->stream) && bytes_equal(left->event, right->event));
+    assert(bytes_equal(left->erasure, right->erasure));
 }
 
 /* Writes the record, reads it again, and reads what is left of it when its end is missing. */
 static void expect_round_trip(const struct record *record) {
     const size_t size = record_size(record);
-    assert(size <= record->event.size + RECORD_OVERHEAD_BYTES_MAX);
+    assert(size <= record->event.size + record->erasure.size + RECORD_OVERHEAD_BYTES_MAX);
     uint8_t *written = malloc(size);
     assert(written != NULL && record_write(record, written) == written + size);
     struct record read;
@@ -26,9 +29,36 @@ static void expect_round_trip(const struct record *record) {
     expect_same_record(&read, record);
     assert(record_position(bytes_of(written, size)) == record->position);
     for (size_t cut = size > 64 ? size - 64 : 0; cut < size; cut++) {
-        assert(record_read(bytes_of(written, cut), &read).failure == FAILURE_CORRUPT);
+        if (failed(record_read(bytes_of(written, cut), &read))) continue;
+        /* Only what is whole without its erasure. */
+        struct record whole = *record;
+        whole.erasure = (struct bytes){0};
+        expect_same_record(&read, &whole);
+        assert(record->erasure.size > 0);
     }
     free(written);
+}
+
+/* What is left of the event is a record in the same place, and recognises the event. */
+static void remains_test(const struct record *record) {
+    struct event_fields fields;
+    if (failed(record_event_fields(record->event, &fields)) || fields.id.size != UUID_TEXT_BYTES) return;
+    struct remains remains;
+    struct record left;
+    assert(!failed(remains_of_removed(record, &remains)));
+    const struct bytes removed = bytes_of(remains.bytes, remains.size);
+    assert(remains_is_removed(removed) && !failed(record_read(removed, &left)));
+    assert(left.position == record->position && bytes_equal(left.stream, record->stream));
+    assert(remains_match(&left, fields.id, record->event));
+    if (fields.type.size == 0) return;
+    assert(!failed(remains_of_erased(record, record->recorded_ns, &remains)));
+    const struct bytes erased = bytes_of(remains.bytes, remains.size);
+    assert(!remains_is_removed(erased) && !failed(record_read(erased, &left)));
+    assert(left.erasure.size > 0 && remains_match(&left, fields.id, record->event));
+    struct event_fields left_fields;
+    assert(!failed(record_event_fields(left.event, &left_fields)) && left_fields.tags_count == 0);
+    assert(bytes_equal(left_fields.id, fields.id) && bytes_equal(left_fields.type, fields.type));
+    assert(!remains_match(&left, fields.id, left.event) || bytes_equal(left.event, record->event));
 }
 
 /* What both take for an event must be the same event. What upb takes and encodes again is an event to us, too, if it is
@@ -65,13 +95,16 @@ static void expect_same_message(const struct record *record, const daybook_v1_Re
 
 static void record_test(struct bytes encoded, upb_Arena *arena) {
     struct record record;
+    const bool removed = remains_is_removed(encoded);
     if (failed(record_read(encoded, &record))) {
+        assert(!removed);
         event_test(encoded, arena);
         return;
     }
     assert(record_position(encoded) == record.position);
     expect_round_trip(&record);
     event_test(record.event, arena);
+    if (record.erasure.size == 0) remains_test(&record);
     const daybook_v1_RecordedEvent *message = fuzz_decode(encoded, &daybook_v1_RecordedEvent_msginit, arena);
     if (message != NULL) expect_same_message(&record, message);
 }

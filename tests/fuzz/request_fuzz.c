@@ -1,4 +1,4 @@
-/* Bytes of a client as an append, a read or a subscription: decoded as the runtime does, checked as the edge does. What
+/* Bytes of a client as a request: decoded as the runtime does, checked as the edge does. What
  * passes must be stored and found again; what does not must be refused with words.
  *
  * Input: a byte that chooses the request, and the encoded request. */
@@ -141,17 +141,69 @@ static void subscribe_test(const daybook_v1_SubscribeRequest *request, upb_Arena
     }
 }
 
+static void settings_test(const daybook_v1_UpdateStreamSettingsRequest *request) {
+    struct validation validation;
+    validation_init(&validation);
+    validate_settings(&validation, request);
+    if (validation.failed) {
+        expect_refusal_with_words(&validation);
+        return;
+    }
+    const daybook_v1_StreamSettings *settings = daybook_v1_UpdateStreamSettingsRequest_settings(request);
+    if (settings == NULL) return;
+    assert(daybook_v1_StreamSettings_metadata_size(settings) <= METADATA_COUNT_MAX);
+    size_t cursor = kUpb_Map_Begin;
+    const daybook_v1_StreamSettings_MetadataEntry *entry;
+    while ((entry = daybook_v1_StreamSettings_metadata_next(settings, &cursor)) != NULL) {
+        const upb_StringView key = daybook_v1_StreamSettings_MetadataEntry_key(entry);
+        const upb_StringView value = daybook_v1_StreamSettings_MetadataEntry_value(entry);
+        assert(utf8_is_valid(bytes_of(key.data, key.size)) && utf8_is_valid(bytes_of(value.data, value.size)));
+    }
+}
+
+static void delete_test(const daybook_v1_DeleteStreamRequest *request) {
+    struct validation validation;
+    validation_init(&validation);
+    validate_delete(&validation, request);
+    const upb_StringView stream = daybook_v1_DeleteStreamRequest_stream(request);
+    if (validation.failed) {
+        expect_refusal_with_words(&validation);
+    } else {
+        assert(stream.size > 0 && stream.size <= NAME_BYTES_MAX && stream.data[0] != SYSTEM_NAME_PREFIX);
+    }
+}
+
+static void erase_test(const daybook_v1_EraseEventsRequest *request) {
+    struct validation validation;
+    validation_init(&validation);
+    validate_erase(&validation, request, HEAD);
+    if (validation.failed) {
+        expect_refusal_with_words(&validation);
+        return;
+    }
+    size_t count;
+    const uint64_t *positions = daybook_v1_EraseEventsRequest_positions(request, &count);
+    assert(count > 0 && count <= REQUEST_EVENTS_COUNT_MAX);
+    for (size_t index = 0; index < count; index++) assert(positions[index] > 0 && positions[index] <= HEAD);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const upb_MiniTable *const tables[] = {
+        &daybook_v1_AppendRequest_msginit,       &daybook_v1_ReadRequest_msginit,
+        &daybook_v1_SubscribeRequest_msginit,    &daybook_v1_UpdateStreamSettingsRequest_msginit,
+        &daybook_v1_DeleteStreamRequest_msginit, &daybook_v1_EraseEventsRequest_msginit,
+    };
     struct fuzz_input input = {.data = data, .size = size};
-    const uint8_t kind = fuzz_byte(&input) % 3;
+    const unsigned kind = fuzz_byte(&input) % (sizeof tables / sizeof tables[0]);
     upb_Arena *arena = upb_Arena_New();
     assert(arena != NULL);
-    const upb_MiniTable *const tables[] = {&daybook_v1_AppendRequest_msginit, &daybook_v1_ReadRequest_msginit,
-                                           &daybook_v1_SubscribeRequest_msginit};
     void *request = fuzz_decode(fuzz_rest(&input), tables[kind], arena);
     if (request != NULL && kind == 0) append_test(request, arena);
     if (request != NULL && kind == 1) read_test(request, arena);
     if (request != NULL && kind == 2) subscribe_test(request, arena);
+    if (request != NULL && kind == 3) settings_test(request);
+    if (request != NULL && kind == 4) delete_test(request);
+    if (request != NULL && kind == 5) erase_test(request);
     upb_Arena_Free(arena);
     return 0;
 }
