@@ -4,10 +4,11 @@ BAZEL := bazel
 DATA ?=
 RUN_DATA ?= ./data
 ROUNDS ?= 100
+OPERATIONS ?= 1000000
 LISTEN ?= 127.0.0.1:50051
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test sanitize fuzz demo bench crash fix image clean
+.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash fix image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,10 @@ sanitize: setup-test ## the tests under AddressSanitizer, UndefinedBehaviorSanit
 fuzz: ## libFuzzer on requests, records and filters, FUZZ_SECONDS (60) each
 	@tools/setup fuzz
 	@tools/fuzz
+
+soak: setup-test ## a million random operations of the whole API against a reference (OPERATIONS=n)
+	@$(BAZEL) build //tests/model:api_model_test
+	@DAYBOOK_API_OPERATIONS=$(OPERATIONS) tools/soak
 
 demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a CSV of real sales
 	@$(BAZEL) build //service:daybookd //examples/shop/...
