@@ -17,8 +17,7 @@ struct reference_append api_append_make(struct api_world *world);
 /* The encoded AppendRequest, in the operation's arena. */
 upb_StringView api_append_encode(struct api_world *world, const struct reference_append *append);
 
-/* Fails the test unless the answer is the one expected. Returns its reason. */
-const char *api_append_compare(struct api_world *world, const struct answer *answer,
-                               const struct reference_answer *expected);
+/* Whether an answer is the one expected, with all its details. */
+bool api_append_equals(struct api_world *world, const struct answer *answer, const struct reference_answer *expected);
 
 #endif

@@ -30,6 +30,7 @@ struct operation {
 static struct operation operations[] = {
     {.name = "append", .weight = 380, .run = api_run_append},
     {.name = "append again", .weight = 80, .run = api_run_append_again},
+    {.name = "append at once", .weight = 60, .run = api_run_append_at_once},
     {.name = "append wrongly", .weight = 20, .run = api_run_append_wrong},
     {.name = "read", .weight = 250, .run = api_run_read},
     {.name = "subscribe", .weight = 140, .run = api_run_subscribe},

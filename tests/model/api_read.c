@@ -78,6 +78,10 @@ static struct read choose(struct api_world *world) {
     } else if (api_one_in(world, 2)) {
         read.from = api_below(
             world, 3 + (read.stream == NO_STREAM ? reference->head : reference->streams[read.stream].revision));
+        /* What was written last is read most. */
+        if (read.stream == NO_STREAM && reference->head > 20 && api_one_in(world, 2)) {
+            read.from = reference->head - api_below(world, 20);
+        }
         if (api_one_in(world, 20)) read.from = UINT64_MAX - api_below(world, 2);
     }
     if (!api_one_in(world, 3)) read.limit = 1 + api_below(world, api_one_in(world, 2) ? 200 : 5);

@@ -165,6 +165,7 @@ static void find_known(const struct reference *reference, const struct reference
         }
     }
     if (answer->ids_count == 0) return;
+    answer->results_count = append->writes_count;
     answer->replayed = answer->ids_count == events_count && is_replay(reference, append, answer);
     if (answer->replayed) {
         answer->ids_count = 0;
@@ -248,6 +249,7 @@ static struct reference_event *add(struct reference *reference, uint32_t stream)
 static void write_all(struct reference *reference, const struct reference_append *append,
                       struct reference_answer *answer) {
     reference->appends_count++;
+    answer->results_count = append->writes_count;
     for (uint32_t write = 0; write < append->writes_count; write++) {
         const struct reference_write *asked = &append->writes[write];
         struct reference_stream *stream = &reference->streams[asked->expectation.stream];
@@ -270,14 +272,19 @@ static void write_all(struct reference *reference, const struct reference_append
     }
 }
 
-struct reference_answer reference_append(struct reference *reference, const struct reference_append *append) {
+struct reference_answer reference_decide(struct reference *reference, const struct reference_append *append) {
     struct reference_answer answer = {.reason = "OK", .code = DAYBOOK_OK};
     find_known(reference, append, &answer);
     if (answer.code != DAYBOOK_OK || answer.replayed) return answer;
     find_tombstones(reference, append, &answer);
     if (answer.code != DAYBOOK_OK) return answer;
     find_conflicts(reference, append, &answer);
-    if (answer.code == DAYBOOK_OK) write_all(reference, append, &answer);
+    return answer;
+}
+
+struct reference_answer reference_append(struct reference *reference, const struct reference_append *append) {
+    struct reference_answer answer = reference_decide(reference, append);
+    if (answer.code == DAYBOOK_OK && !answer.replayed) write_all(reference, append, &answer);
     return answer;
 }
 

@@ -111,7 +111,8 @@ struct reference_answer {
     const char *reason; /* "OK" or that of the error */
     int code;
     bool replayed;
-    struct reference_result results[REFERENCE_WRITES_MAX];
+    struct reference_result results[REFERENCE_WRITES_MAX]; /* one a write, when it is OK */
+    uint32_t results_count;
     struct reference_stream_conflict streams[REFERENCE_CONFLICTS_MAX];
     uint32_t streams_count;
     struct reference_id_conflict ids[REFERENCE_CONFLICTS_MAX];
@@ -172,6 +173,9 @@ const struct reference_event *reference_at(const struct reference *reference, ui
 /* Whether the event may be shown, and whether it matches a filter. */
 bool reference_shows(const struct reference *reference, const struct reference_event *event);
 bool reference_matches(const struct reference_event *event, const struct reference_filter *filter);
+
+/* What would be answered to an append that is a replay or is refused; of any other only that it would be written. */
+struct reference_answer reference_decide(struct reference *reference, const struct reference_append *append);
 
 /* Appends, or says why not. */
 struct reference_answer reference_append(struct reference *reference, const struct reference_append *append);

@@ -82,19 +82,20 @@ const char *api_expect(const struct answer *answer, int code, const char *reason
 
 /* --- Operations, each with what it compares. They return how it went. ---------------------------------------------------- */
 
-const char *api_run_append(struct api_world *world);       /* api_append.c */
-const char *api_run_append_again(struct api_world *world); /* api_append.c */
-const char *api_run_append_wrong(struct api_world *world); /* api_append.c */
-const char *api_run_read(struct api_world *world);         /* api_read.c */
-const char *api_run_subscribe(struct api_world *world);    /* api_subscribe.c */
-const char *api_run_head(struct api_world *world);         /* api_checkpoints.c */
-const char *api_run_checkpoint(struct api_world *world);   /* api_checkpoints.c */
-const char *api_run_checkpoints(struct api_world *world);  /* api_checkpoints.c */
-const char *api_run_settings(struct api_world *world);     /* api_streams.c */
-const char *api_run_delete(struct api_world *world);       /* api_streams.c */
-const char *api_run_erase(struct api_world *world);        /* api_streams.c */
-const char *api_run_retention(struct api_world *world);    /* api_streams.c */
-const char *api_run_restart(struct api_world *world);      /* api_model_test.c */
+const char *api_run_append(struct api_world *world);         /* api_append.c */
+const char *api_run_append_again(struct api_world *world);   /* api_append.c */
+const char *api_run_append_wrong(struct api_world *world);   /* api_append.c */
+const char *api_run_append_at_once(struct api_world *world); /* api_append_at_once.c */
+const char *api_run_read(struct api_world *world);           /* api_read.c */
+const char *api_run_subscribe(struct api_world *world);      /* api_subscribe.c */
+const char *api_run_head(struct api_world *world);           /* api_checkpoints.c */
+const char *api_run_checkpoint(struct api_world *world);     /* api_checkpoints.c */
+const char *api_run_checkpoints(struct api_world *world);    /* api_checkpoints.c */
+const char *api_run_settings(struct api_world *world);       /* api_streams.c */
+const char *api_run_delete(struct api_world *world);         /* api_streams.c */
+const char *api_run_erase(struct api_world *world);          /* api_streams.c */
+const char *api_run_retention(struct api_world *world);      /* api_streams.c */
+const char *api_run_restart(struct api_world *world);        /* api_model_test.c */
 
 /* Lets every subscriber come to the head, and checks that nothing is missing. Closes one; opens it again where it was. */
 void api_subscribers_settle(struct api_world *world);
