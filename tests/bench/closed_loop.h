@@ -1,4 +1,4 @@
-/* closed_loop.h: a fixed number of unary calls in flight; each that ends starts the next.
+/* closed_loop.h: a fixed number of calls in flight, unary or server-streaming; each that ends starts the next.
  *
  * Every thread has a connection, a completion queue and its share of the calls in flight. Calls that end inside the
  * measured window are counted; those of the warm-up before it and of the drain after it are not.
@@ -10,6 +10,7 @@
 #include "tests/bench/connection.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/wire.h"
 
 #include <sys/types.h>
 
@@ -22,10 +23,19 @@ struct closed_loop_options {
     /* Sent in turn, each once: as many as there may be calls. Their bytes outlive the run. */
     const grpc_slice *requests;
     uint32_t requests_count;
+    /* Instead of requests: writes each as it is sent, into an empty writer. Calls are numbered from 0 without gaps, and
+     * `answered_count` of them have been answered. By any of the threads. */
+    void (*write_request)(void *context, uint64_t number, uint64_t answered_count, struct wire_writer *writer);
+    /* Sees each answer: how many there are with this one, and when it came. By any of the threads. NULL: nobody looks. */
+    void (*observe_answer)(void *context, uint64_t answered_count, uint64_t now_ns, uint64_t latency_us);
+    void *context;
+    /* 0: calls are unary. Else server-streaming, and each must bring `answers_count` fields of this number. */
+    uint32_t answers_field;
+    uint64_t answers_count;
     uint32_t threads_count;
     uint32_t in_flight;
     uint64_t warmup_ns;
-    /* Length of the measured window; 0: until `calls_max` calls have been made. */
+    /* Length of the measured window; 0: until `calls_max` calls have been made, by all threads together. */
     uint64_t window_ns;
     uint64_t calls_max;
     /* The server's process, for its processor time; 0: not known. */

@@ -110,13 +110,36 @@ static grpc_op receive_status_op(struct call_status *status) {
     return op;
 }
 
-void unary_start(struct unary_call *call, const struct connection *connection, void *method,
-                 grpc_completion_queue *queue, grpc_slice request, gpr_timespec deadline) {
+bool message_count_fields(grpc_byte_buffer *message, uint32_t field, uint64_t *ret_count) {
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, message)) return false;
+    struct wire_counter counter;
+    wire_counter_init(&counter, field);
+    grpc_slice *slice = NULL;
+    bool ok = true;
+    while (ok && grpc_byte_buffer_reader_peek(&reader, &slice))
+        ok = wire_counter_feed(&counter, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
+    grpc_byte_buffer_reader_destroy(&reader);
+    if (!ok || !wire_counter_is_complete(&counter)) return false;
+    *ret_count = counter.fields_count;
+    return true;
+}
+
+/* Creates the call and fills in what both kinds have. */
+static void call_init(struct unary_call *call, const struct connection *connection, void *method,
+                      grpc_completion_queue *queue, grpc_slice request, gpr_timespec deadline) {
     call->call = grpc_channel_create_registered_call(connection->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, method,
                                                      deadline, NULL);
     call->request = grpc_raw_byte_buffer_create(&request, 1);
     call->response = NULL;
+    call->ending = false;
+    call->answers_count = 0;
     status_init(&call->status);
+}
+
+void unary_start(struct unary_call *call, const struct connection *connection, void *method,
+                 grpc_completion_queue *queue, grpc_slice request, gpr_timespec deadline) {
+    call_init(call, connection, method, queue, request, deadline);
     grpc_op ops[] = {
         {.op = GRPC_OP_SEND_INITIAL_METADATA},
         {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->request},
@@ -127,6 +150,32 @@ void unary_start(struct unary_call *call, const struct connection *connection, v
         receive_status_op(&call->status),
     };
     start_batch(call->call, ops, sizeof ops / sizeof ops[0], call);
+}
+
+void reading_start(struct unary_call *call, const struct connection *connection, void *method,
+                   grpc_completion_queue *queue, grpc_slice request, gpr_timespec deadline) {
+    call_init(call, connection, method, queue, request, deadline);
+    grpc_op ops[] = {
+        {.op = GRPC_OP_SEND_INITIAL_METADATA},
+        {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->request},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+        {.op = GRPC_OP_RECV_INITIAL_METADATA,
+         .data.recv_initial_metadata.recv_initial_metadata = &call->status.initial_metadata},
+        {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->response},
+    };
+    start_batch(call->call, ops, sizeof ops / sizeof ops[0], call);
+}
+
+bool reading_step(struct unary_call *call, grpc_byte_buffer **ret_message) {
+    if (call->ending) return false;
+    *ret_message = call->response;
+    call->ending = call->response == NULL;
+    call->response = NULL;
+    /* The status is asked for last: it would not come while there are messages that nobody has taken. */
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->response};
+    if (call->ending) op = receive_status_op(&call->status);
+    start_batch(call->call, &op, 1, call);
+    return true;
 }
 
 bool unary_finish(struct unary_call *call, char ret_error[CALL_ERROR_BYTES]) {

@@ -40,14 +40,22 @@ struct call_status {
     grpc_metadata_array trailing_metadata;
 };
 
-/* A unary call. */
+/* Counts the fields of type bytes, string or message at the top of a message, where gRPC left it. False: it is not
+ * protobuf. */
+bool message_count_fields(grpc_byte_buffer *message, uint32_t field, uint64_t *ret_count);
+
+/* A call with one request: unary, or server-streaming when it was started by reading_start. */
 struct unary_call {
     grpc_call *call;
     grpc_byte_buffer *request;
     /* The answer; NULL when there was none. Freed by unary_finish. */
     grpc_byte_buffer *response;
     struct call_status status;
+    /* reading_start: there are no more messages, the status is all that is awaited. */
+    bool ending;
+    /* For the caller's use. */
     uint64_t started_ns;
+    uint64_t answers_count;
 };
 
 /* Starts a call, which completes on `queue` with `call` as its tag. `request` is referenced for as long as needed. */
@@ -56,6 +64,15 @@ void unary_start(struct unary_call *call, const struct connection *connection, v
 
 /* Frees what a completed call holds. False: it failed, and `ret_error` says how. */
 bool unary_finish(struct unary_call *call, char ret_error[CALL_ERROR_BYTES]);
+
+/* Starts a server-streaming call, which completes on `queue` with `call` as its tag, once for each message and twice
+ * more; reading_step takes each completion. */
+void reading_start(struct unary_call *call, const struct connection *connection, void *method,
+                   grpc_completion_queue *queue, grpc_slice request, gpr_timespec deadline);
+
+/* Takes one completion of a call. True: the call goes on; `ret_message` is the message that has come, which the caller
+ * destroys, or NULL. False: it is complete, and unary_finish follows. */
+bool reading_step(struct unary_call *call, grpc_byte_buffer **ret_message);
 
 /* Makes one call, waits for it and finds the uint64 in `field` of its answer. */
 bool unary_ask_uint(const struct connection *connection, const char *method, uint32_t field, uint32_t timeout_ms,

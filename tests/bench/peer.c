@@ -1,20 +1,11 @@
 #include "tests/bench/peer.h"
 
+#include "tests/bench/random.h"
+
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define EVENT_TYPE "ProductSold"
-
-/* Sebastiano Vigna's splitmix64: a few instructions for bytes that look random and are the same in every run. */
-static uint64_t next_random(uint64_t *state) {
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ (mixed >> 31);
-}
 
 const struct peer *peer_find(const char *name) {
     static const struct peer *const peers[] = {&peer_daybook, &peer_echo, &peer_umadb};
@@ -24,16 +15,6 @@ const struct peer *peer_find(const char *name) {
     return NULL;
 }
 
-/* The id of an event: a UUID of random bits (RFC 9562, version 4). */
-static void write_id(struct wire_writer *writer, uint32_t field, uint64_t *state) {
-    const uint64_t high = (next_random(state) & ~UINT64_C(0xf000)) | UINT64_C(0x4000);
-    const uint64_t low = (next_random(state) & UINT64_MAX >> 2) | UINT64_C(1) << 63;
-    char text[37];
-    (void)snprintf(text, sizeof text, "%08" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%012" PRIx64, high >> 32,
-                   high >> 16 & 0xffff, high & 0xffff, low >> 48, low & UINT64_C(0xffffffffffff));
-    wire_put_text_field(writer, field, text);
-}
-
 void peer_write_event(struct wire_writer *writer, struct peer_event_fields fields, const struct peer_append *append,
                       uint32_t index) {
     assert(append->event_bytes >= PEER_EVENT_BYTES_MIN && append->event_bytes <= PEER_EVENT_BYTES_MAX);
@@ -41,15 +22,26 @@ void peer_write_event(struct wire_writer *writer, struct peer_event_fields field
     uint8_t data[PEER_EVENT_BYTES_MAX + sizeof(uint64_t)];
     size_t start = writer->size;
     uint64_t state = (uint64_t)append->number << 32 | index;
-    write_id(writer, fields.id, &state);
+    char id[RANDOM_ID_BYTES];
+    random_id(&state, id);
+    wire_put_text_field(writer, fields.id, id);
     wire_put_text_field(writer, fields.type, EVENT_TYPE);
 
     /* A tag of one byte, and a length of one or two. */
     size_t left = append->event_bytes - (writer->size - start) - 2;
     if (left >= 0x80) left--;
     for (size_t i = 0; i < left; i += sizeof state) {
-        uint64_t bytes = next_random(&state);
+        uint64_t bytes = random_next(&state);
         memcpy(data + i, &bytes, sizeof bytes);
     }
     wire_put_bytes_field(writer, fields.data, data, left);
+}
+
+void peer_write_workload_event(struct wire_writer *writer, struct peer_event_fields fields,
+                               const struct workload_event *event, bool with_stream) {
+    wire_put_text_field(writer, fields.id, event->id);
+    wire_put_text_field(writer, fields.type, event->type);
+    if (with_stream) wire_put_text_field(writer, fields.tags, event->stream);
+    for (uint32_t i = 0; i < event->tags_count; i++) wire_put_text_field(writer, fields.tags, event->tags[i]);
+    wire_put_bytes_field(writer, fields.data, event->payload, event->payload_bytes);
 }

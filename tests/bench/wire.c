@@ -176,33 +176,46 @@ static bool read_varint(const uint8_t *data, size_t size, size_t *offset, uint64
     return false;
 }
 
+/* The bytes of a field of a length that is known from its type or stands before them. */
+static bool read_bytes(struct wire_reader *reader, enum wire_type type, struct wire_field *field) {
+    uint64_t size = type == WIRE_FIXED64 ? 8 : 4;
+    if (type == WIRE_BYTES && !read_varint(reader->data, reader->size, &reader->offset, &size)) return false;
+    if (size > reader->size - reader->offset) return false;
+    field->data = reader->data + reader->offset;
+    field->size = (size_t)size;
+    reader->offset += field->size;
+    return true;
+}
+
+bool wire_next_field(struct wire_reader *reader, struct wire_field *ret_field) {
+    if (reader->wrong || reader->offset == reader->size) return false;
+    struct wire_field field = {0};
+    uint64_t tag = 0;
+    bool ok = read_varint(reader->data, reader->size, &reader->offset, &tag);
+    field.number = (uint32_t)(tag >> 3);
+    field.type = (enum wire_type)(tag & 7);
+    if (!ok || tag >> 3 == 0 || tag >> 3 > UINT32_MAX) {
+        ok = false;
+    } else if (field.type == WIRE_VARINT) {
+        ok = read_varint(reader->data, reader->size, &reader->offset, &field.value);
+    } else if (field.type == WIRE_FIXED64 || field.type == WIRE_BYTES || field.type == WIRE_FIXED32) {
+        ok = read_bytes(reader, field.type, &field);
+    } else {
+        ok = false;
+    }
+    reader->wrong = !ok;
+    if (ok) *ret_field = field;
+    return ok;
+}
+
 bool wire_find_uint(const uint8_t *data, size_t size, uint32_t field, uint64_t *ret_value) {
     uint64_t found = 0;
-    for (size_t offset = 0; offset < size;) {
-        uint64_t tag = 0;
-        uint64_t value = 0;
-        if (!read_varint(data, size, &offset, &tag)) return false;
-        uint64_t skip_bytes = 0;
-        switch (tag & 7) {
-        case WIRE_VARINT:
-            if (!read_varint(data, size, &offset, &value)) return false;
-            if (tag >> 3 == field) found = value;
-            break;
-        case WIRE_FIXED64:
-            skip_bytes = 8;
-            break;
-        case WIRE_BYTES:
-            if (!read_varint(data, size, &offset, &skip_bytes)) return false;
-            break;
-        case WIRE_FIXED32:
-            skip_bytes = 4;
-            break;
-        default:
-            return false;
-        }
-        if (skip_bytes > size - offset) return false;
-        offset += (size_t)skip_bytes;
+    struct wire_reader reader = {.data = data, .size = size};
+    struct wire_field here;
+    while (wire_next_field(&reader, &here)) {
+        if (here.number == field && here.type == WIRE_VARINT) found = here.value;
     }
+    if (reader.wrong) return false;
     *ret_value = found;
     return true;
 }

@@ -2,7 +2,7 @@
  *
  * All peers' requests are written and all peers' answers are read by these functions, so that the client costs each of
  * them the same; no generated code, ours or theirs, takes part in the measurement.
- * Ownership: a writer owns its bytes until wire_writer_deinit; counter and find own nothing.
+ * Ownership: a writer owns its bytes until wire_writer_deinit; counter, reader and find own nothing.
  * Threads: plain data; one thread at a time.
  * Errors: the functions that read return false on bytes that are not protobuf. Running out of memory aborts. */
 #ifndef DAYBOOK_TESTS_BENCH_WIRE_H
@@ -76,6 +76,28 @@ bool wire_counter_feed(struct wire_counter *counter, const uint8_t *data, size_t
 
 /* True when the message may end here: between two fields. */
 bool wire_counter_is_complete(const struct wire_counter *counter);
+
+/* A field at the top of a message. */
+struct wire_field {
+    uint32_t number;
+    enum wire_type type;
+    /* Of WIRE_VARINT. */
+    uint64_t value;
+    /* Of WIRE_BYTES, inside of the message. */
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Walks over the fields of a whole message. Set data and size, and the rest to 0. */
+struct wire_reader {
+    const uint8_t *data;
+    size_t size;
+    size_t offset;
+    bool wrong;
+};
+
+/* Takes the next field. False: there is none, or the bytes are not protobuf, then `wrong` is set. */
+bool wire_next_field(struct wire_reader *reader, struct wire_field *ret_field);
 
 /* Finds the last field `field` of type uint64 at the top of a whole message; 0 when it is not there, as proto3 has it.
  * False: the bytes are not protobuf, `ret_value` is untouched. */
