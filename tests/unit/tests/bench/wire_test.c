@@ -150,3 +150,49 @@ Test(wire, find_leaves_the_value_alone_when_the_bytes_are_wrong) {
         cr_assert_eq(value, 42);
     }
 }
+
+Test(wire, reader_takes_every_field_at_the_top) {
+    struct wire_writer writer;
+    wire_writer_init(&writer);
+    write_sample(&writer);
+    static const struct {
+        uint32_t number;
+        enum wire_type type;
+        size_t size;
+    } expected[] = {
+        {1, WIRE_BYTES, 300}, {2, WIRE_FIXED64, 8}, {9, WIRE_BYTES, 8},  {1, WIRE_BYTES, 0},
+        {3, WIRE_FIXED32, 4}, {4, WIRE_VARINT, 0},  {1, WIRE_VARINT, 0}, {1, WIRE_BYTES, 4},
+    };
+    struct wire_reader reader = {.data = writer.data, .size = writer.size};
+    struct wire_field field;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        cr_assert(wire_next_field(&reader, &field), "field %zu", i);
+        cr_assert_eq(field.number, expected[i].number);
+        cr_assert_eq(field.type, expected[i].type);
+        cr_assert_eq(field.size, expected[i].size);
+        if (field.type == WIRE_VARINT) cr_assert_eq(field.value, field.number == 4 ? 1u << 30 : 7);
+    }
+    cr_assert(memcmp(field.data, "last", 4) == 0);
+    cr_assert_not(wire_next_field(&reader, &field));
+    cr_assert_not(reader.wrong);
+    wire_writer_deinit(&writer);
+}
+
+Test(wire, reader_sees_what_is_not_protobuf_and_stays_so) {
+    static const uint8_t field_zero[] = {0x02, 0x00};
+    static const uint8_t group[] = {0x0b};
+    static const uint8_t cut_bytes[] = {0x12, 0x05, 'a'};
+    const struct wire_reader samples[] = {
+        {.data = field_zero, .size = sizeof field_zero},
+        {.data = group, .size = sizeof group},
+        {.data = cut_bytes, .size = sizeof cut_bytes},
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        struct wire_reader reader = samples[i];
+        struct wire_field field = {.number = 42};
+        cr_assert_not(wire_next_field(&reader, &field), "sample %zu", i);
+        cr_assert(reader.wrong);
+        cr_assert_eq(field.number, 42);
+        cr_assert_not(wire_next_field(&reader, &field));
+    }
+}
