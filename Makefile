@@ -44,7 +44,7 @@ demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a
 	@$(BAZEL) build //service:daybookd //examples/shop/...
 	@examples/shop/demo.sh $(DATA)
 
-bench: setup ## speed against a bare gRPC echo and UmaDB, in one run
+bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core|model|all
 	@tests/bench/run.sh
 
 crash: build setup-test ## kill -9 a hundred times under load; every acknowledged event must be there

@@ -81,7 +81,11 @@ drive() {
 start_ready() {
     start_server "$@"
     drive start "$1" --started-us "$server_started_us"
+    check_server "$1"
 }
+
+# What has answered must be the server that was started, not another one that has taken its port.
+check_server() { kill -0 "$server_pid" 2>/dev/null || die "$1 has ended: $(tail -n 3 "$work/server.log")"; }
 
 has_peer() { case " $peers " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 has_part() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }

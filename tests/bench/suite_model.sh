@@ -81,6 +81,7 @@ part_many() {
             if [ "$peer" = redis ]; then
                 start_server redis "$data"
                 redis_wait
+                check_server redis
                 redis_append "$round_seconds"
             else
                 start_ready "$peer" "$data"
