@@ -40,11 +40,31 @@ for part in $parts; do
 done
 part=
 
+report() {
+    reported=1
+    [ -z "${RESULTS:-}" ] || cp "$work/results" "$RESULTS"
+    awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk "$work/results"
+}
+
+# A run that fails after a quarter of an hour still tells what it has measured.
+finish() {
+    local code=$?
+    stop_server
+    if [ -z "$reported" ] && [ -s "$work/results" ]; then
+        say "bench: ended early; this is what was measured until then"
+        report || true
+    fi
+    [ -z "$work" ] || rm -rf "$work"
+    exit "$code"
+}
+reported=
+trap finish EXIT
+trap 'exit 130' INT TERM
+
 find_peers
 build
 pin_cores
 work=$(mktemp -d "$bench_dir/daybook-bench.XXXXXX")
 note_machine
 for part in $parts; do "part_$part"; done
-[ -z "${RESULTS:-}" ] || cp "$work/results" "$RESULTS"
-awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk "$work/results"
+report

@@ -31,13 +31,6 @@ stop_server() {
     wait "$pid" 2>/dev/null || true
 }
 
-clean_up() {
-    stop_server
-    [ -z "$work" ] || rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
 # start_server PEER DATA: starts it on a free port; it need not answer yet.
 start_server() {
     local peer=$1 data=$2 address
