@@ -13,7 +13,8 @@
 #   UMADB          UmaDB's daemon (from PATH, ~/.cargo/bin or /opt/bench/umadb/bin; `cargo install umadb`)
 #   DAYBOOKD       Daybook's daemon (built by bazel)
 #   RESULTS        a file that gets every single measurement, one a line (none)
-# and those of each suite: suite_core.sh, suite_model.sh. With the defaults, about 5 minutes for core and 12 for model.
+# and those of each suite: suite_core.sh, suite_model.sh. With the defaults, about 3 minutes for core and 9 for model on an
+# idle machine; on a busy one the ratios are noise, which the column of others' cores shows.
 # It stops only processes that it has started, and removes only the folder that it has made.
 set -euo pipefail
 
