@@ -16,7 +16,7 @@
 #include "service/ops/signals.h"
 #include "service/retention/retention.h"
 #include "service/store/index.h"
-#include "service/store/names.h"
+#include "service/store/index_names.h"
 #include "service/store/store.h"
 #include "service/store/terms.h"
 
@@ -181,7 +181,7 @@ uint16_t daemon_port(const struct daemon *daemon) {
 void daemon_rest(struct daemon *daemon) {
     const uint64_t work_count =
         sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
-    names_rest(index_names(daemon->index), clock_monotonic_ns());
+    index_names_rest(daemon->index, clock_monotonic_ns());
     const bool rests = work_count == daemon->work_count;
     if (rests && daemon->memory_used) process_memory_trim();
     daemon->memory_used = !rests;

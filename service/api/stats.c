@@ -5,7 +5,7 @@
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
 #include "service/retention/retention.h"
-#include "service/store/index.h"
+#include "service/store/index_names.h"
 #include "service/store/store.h"
 
 #define NANOSECONDS_PER_SECOND 1000000000
@@ -27,6 +27,7 @@ static void index_fill(const struct api *api, daybook_v1_GetStatsResponse *respo
     daybook_v1_GetStatsResponse_set_index_runs_count(response, counts.runs_count);
     daybook_v1_GetStatsResponse_set_index_tail_events_count(response, counts.tail_events_count);
     daybook_v1_GetStatsResponse_set_index_waits_count(response, counts.waits_count);
+    daybook_v1_GetStatsResponse_set_names_position(response, index_names_count(api->index).position);
 }
 
 static void sequencer_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {

@@ -39,6 +39,12 @@ void index_names_begin_anew(struct index *index) {
     index_release(index, part);
 }
 
+void index_names_rest(struct index *index, int64_t now_ns) {
+    struct index_part *part = hold(index);
+    names_rest(part->names, now_ns);
+    index_release(index, part);
+}
+
 struct names_counts index_names_count(struct index *index) {
     struct index_part *part = hold(index);
     const struct names_counts counts = names_count(part->names);

@@ -15,6 +15,7 @@ MUST_USE result index_names_find(struct index *index, enum term_kind kind, struc
 MUST_USE result index_names_find_all(struct index *index, enum term_kind kind, const struct bytes *asked,
                                      uint32_t count, struct name_figures *ret_figures);
 void index_names_begin_anew(struct index *index);
+void index_names_rest(struct index *index, int64_t now_ns);
 struct names_counts index_names_count(struct index *index);
 
 #endif

@@ -54,10 +54,11 @@ static bool ignore(void *context, struct bytes name, const struct name_figures *
 
 /* The first list that meets the damage fails; then everything is right again. */
 static void expect_begun_anew(struct names_model *model) {
-    struct names *names = index_names(model->index);
     enum failure failure = FAILURE_NONE;
     for (int kind = TERM_STREAM; kind <= TERM_TAG && failure == FAILURE_NONE; kind++) {
-        failure = names_list(names, (enum term_kind)kind, bytes_of(NULL, 0), bytes_of(NULL, 0), ignore, NULL).failure;
+        failure =
+            index_names_list(model->index, (enum term_kind)kind, bytes_of(NULL, 0), bytes_of(NULL, 0), ignore, NULL)
+                .failure;
     }
     cr_assert_eq(failure, FAILURE_NOT_READY);
     names_model_ask_all(model);
@@ -66,7 +67,7 @@ static void expect_begun_anew(struct names_model *model) {
     names_model_ask_all(model);
     names_model_close_index(model);
     names_model_open_index(model);
-    cr_assert_gt(names_count(index_names(model->index)).position, 0);
+    cr_assert_gt(index_names_count(model->index).position, 0);
     names_model_ask_all(model);
 }
 
@@ -77,7 +78,7 @@ Test(names_damage, a_query_that_meets_a_damaged_name_fails_and_the_catalogue_is_
         names_model_close_index(model);
         byte_flip(model, "names 03", number % 2 == 0 ? MDB_FIRST : MDB_LAST, offsets[number]);
         names_model_open_index(model);
-        cr_assert_eq(names_count(index_names(model->index)).position, EVENTS_COUNT);
+        cr_assert_eq(index_names_count(model->index).position, EVENTS_COUNT);
         expect_begun_anew(model);
         names_model_close(model);
     }

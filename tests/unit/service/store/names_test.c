@@ -59,22 +59,20 @@ Test(names, a_restart_at_any_moment_loses_nothing) {
 
 Test(names, what_is_kept_for_the_next_query_goes_when_none_comes) {
     struct names_model *model = names_model_open("names rest", 1000);
-    struct names *names = index_names(model->index);
     names_model_append(model, 500);
-    cr_assert_eq(names_count(names).kept_count, 0);
+    cr_assert_eq(index_names_count(model->index).kept_count, 0);
     names_model_ask_all(model);
-    cr_assert_gt(names_count(names).kept_count, 0);
-    names_rest(names, clock_monotonic_ns());
-    cr_assert_gt(names_count(names).kept_count, 0);
-    names_rest(names, clock_monotonic_ns() + (NAMES_TAIL_KEPT_SECONDS + 1) * INT64_C(1000000000));
-    cr_assert_eq(names_count(names).kept_count, 0);
+    cr_assert_gt(index_names_count(model->index).kept_count, 0);
+    index_names_rest(model->index, clock_monotonic_ns());
+    cr_assert_gt(index_names_count(model->index).kept_count, 0);
+    index_names_rest(model->index, clock_monotonic_ns() + (NAMES_TAIL_KEPT_SECONDS + 1) * INT64_C(1000000000));
+    cr_assert_eq(index_names_count(model->index).kept_count, 0);
     names_model_ask_all(model);
     names_model_close(model);
 }
 
 Test(names, a_table_is_kept_until_its_run_is_listed) {
     struct names_model *model = names_model_open("names kept", RUN_EVENTS_COUNT);
-    struct names *names = index_names(model->index);
     for (int round = 0; round < 10; round++) {
         names_model_append(model, RUN_EVENTS_COUNT);
         names_model_ask_all(model);
@@ -82,7 +80,7 @@ Test(names, a_table_is_kept_until_its_run_is_listed) {
     }
     names_model_ask_all(model);
     /* Not more than the names of two runs, though those of ten have been asked for. */
-    cr_assert_leq(names_count(names).kept_count, 2 * NAMES_MODEL_NAMES_COUNT);
+    cr_assert_leq(index_names_count(model->index).kept_count, 2 * NAMES_MODEL_NAMES_COUNT);
     names_model_close(model);
 }
 
