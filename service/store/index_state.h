@@ -60,7 +60,9 @@ struct index_part {
     struct index_merge *merges[INDEX_LEVELS_COUNT]; /* of runs of this level; NULL: none is going on */
     MDB_txn *reader;                                /* reset between steps */
 
-    struct names *names; /* NULL: without a store */
+    struct names *names;   /* NULL: without a store */
+    int64_t flushed_ns;    /* the last flush, by clock_monotonic_ns */
+    int64_t names_next_ns; /* when names may have their next step */
 };
 
 struct index {

@@ -2,10 +2,10 @@
  *
  * One step at a time, in this order: write the oldest full segment (appends may be waiting for it); empty a table that no
  * view shows any more; go on with the merge of the lowest level (small merges keep the number of runs, and so the cost of
- * a query, low); do what names have to do (names_work.c). When somebody asks for names that are far behind, they come before
- * merges, but not before those that make room for a segment. Every step is a short write transaction. A level takes no more
- * runs than INDEX_LEVEL_RUNS_COUNT_MAX: when merging is slower than what arrives, the levels fill from above, then segments
- * wait, then appends do.
+ * a query, low); do what names have to do (names_work.c), seldom while appends are many (NAMES_SHARE_OF_ONE). When somebody
+ * asks for names that are far behind, they come before merges, but not before those that make room for a segment. Every step
+ * is a short write transaction. A level takes no more runs than INDEX_LEVEL_RUNS_COUNT_MAX: when merging is slower than what
+ * arrives, the levels fill from above, then segments wait, then appends do.
  *
  * No space, or no memory: the step is given up and tried again every second; queries go on, and appends until the tail is
  * full. Any other failure ends the thread; adds fail from then on, and the daemon stops. A part that is being rebuilt gives
@@ -16,15 +16,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "service/base/clock.h"
 #include "service/base/logging.h"
 #include "service/store/index_state.h"
 
-#define RETRY_SECONDS 1
+#define RETRY_SECONDS          1
+#define NANOSECONDS_PER_SECOND 1000000000
 
 /* So many more runs must fit into level 0 when names come before merges. */
 #define ROOM_FOR_NAMES_RUNS_COUNT INDEX_SEGMENTS_WAITING_COUNT_MAX
 
-enum work_kind { WORK_NONE, WORK_FLUSH, WORK_EMPTY, WORK_MERGE, WORK_NAMES };
+/* WORK_LATER: names have work, but it is not their turn yet. */
+enum work_kind { WORK_NONE, WORK_FLUSH, WORK_EMPTY, WORK_MERGE, WORK_NAMES, WORK_LATER };
 
 struct work {
     enum work_kind kind;
@@ -79,7 +82,8 @@ static struct work work_choose(struct index_part *index) {
     for (uint32_t level = 0; level + 1 < INDEX_LEVELS_COUNT; level++) {
         if (merge_is_due(index, level)) return (struct work){.kind = WORK_MERGE, .level = level};
     }
-    return (struct work){.kind = names_have_work(index) ? WORK_NAMES : WORK_NONE};
+    if (!names_have_work(index)) return (struct work){.kind = WORK_NONE};
+    return (struct work){.kind = clock_monotonic_ns() < index->names_next_ns ? WORK_LATER : WORK_NAMES};
 }
 
 /* Writes the entries of a segment in their order; every piece but the last is committed. */
@@ -231,16 +235,26 @@ static result merge(struct index_part *index, uint32_t level) {
     return outcome;
 }
 
+static result names_work(struct index_part *index) {
+    const int64_t begin_ns = clock_monotonic_ns();
+    const result outcome = names_step(index->names, part_position(index));
+    const int64_t end_ns = clock_monotonic_ns();
+    const bool is_calm = end_ns - index->flushed_ns > NAMES_CALM_MS * INT64_C(1000000);
+    index->names_next_ns = is_calm ? end_ns : end_ns + (NAMES_SHARE_OF_ONE - 1) * (end_ns - begin_ns);
+    return outcome;
+}
+
 static result work_do(struct index_part *index, const struct work *work) {
     switch (work->kind) {
     case WORK_FLUSH:
+        index->flushed_ns = clock_monotonic_ns();
         return flush(index, work->segment);
     case WORK_EMPTY:
         return index_catalog_empty(&index->environment, work->run);
     case WORK_MERGE:
         return merge(index, work->level);
     case WORK_NAMES:
-        return names_step(index->names, part_position(index));
+        return names_work(index);
     default:
         return RESULT_OK;
     }
@@ -253,6 +267,13 @@ static void retry_wait(struct index_part *index) {
     until.tv_sec += RETRY_SECONDS;
     int code = 0;
     while (!index->is_closing && code != ETIMEDOUT) code = pthread_cond_timedwait(&index->work, &index->mutex, &until);
+}
+
+/* Under the mutex: waits until names may go on, or until there is something to look at. */
+static void names_wait(struct index_part *index) {
+    const struct timespec until = {.tv_sec = index->names_next_ns / NANOSECONDS_PER_SECOND,
+                                   .tv_nsec = index->names_next_ns % NANOSECONDS_PER_SECOND};
+    (void)pthread_cond_timedwait(&index->work, &index->mutex, &until);
 }
 
 /* Under the mutex. */
@@ -270,6 +291,10 @@ static void *thread_run(void *argument) {
         const struct work work = work_choose(index);
         if (work.kind == WORK_NONE) {
             pthread_cond_wait(&index->work, &index->mutex);
+            continue;
+        }
+        if (work.kind == WORK_LATER) {
+            names_wait(index);
             continue;
         }
         pthread_mutex_unlock(&index->mutex);

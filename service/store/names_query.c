@@ -59,11 +59,15 @@ void names_begin_anew(struct names *names) {
     names->wake(names->context);
 }
 
-/* The runs lag too far behind; the index thread goes on with them before it merges its own. */
+/* The index thread goes on with the runs before it merges its own. */
+static void want(struct names *names) {
+    if (!atomic_exchange_explicit(&names->is_wanted, true, memory_order_relaxed)) names->wake(names->context);
+}
+
+/* The runs lag too far behind. */
 static result behind(struct names *names) {
     if (atomic_load_explicit(&names->is_log_damaged, memory_order_relaxed)) return failure_result(FAILURE_CORRUPT);
-    atomic_store_explicit(&names->is_wanted, true, memory_order_relaxed);
-    names->wake(names->context);
+    want(names);
     return failure_result(FAILURE_NOT_READY);
 }
 
@@ -89,7 +93,9 @@ static result log_end(struct names *names, uint64_t *ret_position) {
 static result tail_extend(struct names *names, uint64_t position) {
     uint64_t end;
     TRY(log_end(names, &end));
-    if (end > position + (uint64_t)NAMES_TAIL_TABLES_COUNT_MAX * names->events_count_max) return behind(names);
+    const uint64_t lag_max = (uint64_t)NAMES_TAIL_TABLES_COUNT_MAX * names->events_count_max;
+    if (end > position + lag_max) return behind(names);
+    if (end > position + lag_max / 2) want(names); /* so that it does not come to that */
     if (names->tail_count > 0) position = names_table_position_last(names->tail[names->tail_count - 1]);
     while (position < end) {
         struct names_table *table;

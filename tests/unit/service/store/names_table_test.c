@@ -179,6 +179,24 @@ Test(names_table, the_order_is_that_of_the_bytes_and_follows_what_is_added) {
     names_table_free(table);
 }
 
+Test(names_table, a_name_that_ends_comes_before_one_that_goes_on_with_zeros) {
+    static const uint8_t zeros[] = "aaaaaaa\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    struct names_table *table = table_new(1, 100);
+    static uint8_t event[128];
+    const struct event_parts parts = {.id = EVENTS_ID};
+    for (size_t size = sizeof zeros; size > 0; size--) {
+        const struct record record = {.position = names_table_position_last(table) + 1,
+                                      .stream = bytes_of(zeros, size),
+                                      .event = event_encode(&parts, event, sizeof event)};
+        cr_assert_eq(names_table_add(table, &record, 1).failure, FAILURE_NONE);
+    }
+    cr_assert_eq(names_table_sort(table).failure, FAILURE_NONE);
+    for (uint32_t place = 0; place < sizeof zeros; place++) {
+        cr_assert_eq(names_table_at(table, place).key.size, 1 + 1 + place);
+    }
+    names_table_free(table);
+}
+
 Test(names_table, the_kind_comes_before_the_name) {
     struct names_table *table = table_new(1, 10);
     const char *const tags[] = {"a"};
