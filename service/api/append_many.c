@@ -66,11 +66,12 @@ static struct append_slot *slot_take(struct append_many *many) {
     struct append_slot *slot = many->spare;
     if (slot == NULL) return append_slot_new(many);
     many->spare = slot->next;
+    append_slot_begin(slot);
     return slot;
 }
 
 static void slot_give(struct append_many *many, struct append_slot *slot) {
-    append_slot_reset(slot);
+    append_slot_end(slot);
     slot->next = many->spare;
     many->spare = slot;
 }
@@ -184,7 +185,7 @@ static void on_received(daybook_server_stream *stream, const void *request, void
     many->incoming = NULL;
     if (request == NULL) many->heard_all = true;
     if (request == NULL || many->draining || many->lost || many->finished) {
-        append_slot_free(slot);
+        slot_give(many, slot);
     } else {
         request_take(many, slot, request);
     }
@@ -289,7 +290,7 @@ static void on_cancelled(daybook_server_stream *stream, void *context) {
 static void on_closed(void *context) {
     struct append_many *many = context;
     assert(many->finished && !many->receiving && !many->sending);
-    while (many->first != NULL) append_slot_free(slot_remove_first(many));
+    while (many->first != NULL) slot_give(many, slot_remove_first(many));
     spare_free(many);
     message_deinit(&many->response);
 }

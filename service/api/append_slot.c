@@ -20,7 +20,7 @@ static void *allocate(upb_alloc *alloc, void *memory, size_t size_before, size_t
     return allocated;
 }
 
-static void begin(struct append_slot *slot) {
+void append_slot_begin(struct append_slot *slot) {
     slot->size_bytes = APPEND_SLOT_BYTES;
     slot->arena = upb_Arena_Init(slot->block, BLOCK_BYTES, &slot->alloc);
     assert(slot->arena != NULL);
@@ -33,23 +33,16 @@ struct append_slot *append_slot_new(struct append_many *many) {
     if (slot == NULL) return NULL;
     slot->many = many;
     slot->alloc.func = allocate;
-    begin(slot);
+    append_slot_begin(slot);
     return slot;
 }
 
-static void end(struct append_slot *slot) {
+void append_slot_end(struct append_slot *slot) {
     append_deinit(&slot->append);
     upb_Arena_Free(slot->arena);
 }
 
-void append_slot_reset(struct append_slot *slot) {
-    end(slot);
-    begin(slot);
-}
-
 struct append_slot *append_slot_free(struct append_slot *slot) {
-    if (slot == NULL) return NULL;
-    end(slot);
     free(slot);
     return NULL;
 }
@@ -60,7 +53,7 @@ static void refuse(struct append_slot *slot, const struct error *error) {
 }
 
 void append_slot_fill(struct append_slot *slot, const struct api *api, const daybook_v1_AppendRequest *message) {
-    struct error error;
+    struct error error __attribute__((uninitialized)); /* 3 KiB, filled by a refusal */
     if (!append_init(&slot->append, api, message, slot->arena, &error)) refuse(slot, &error);
 }
 

@@ -35,10 +35,11 @@ struct append_slot {
 /* NULL without memory. */
 struct append_slot *append_slot_new(struct append_many *many);
 
-/* Releases what its last request held; it is as new afterwards. */
-void append_slot_reset(struct append_slot *slot);
+/* Releases what its last request held; and makes it as new, when it is to be used again. */
+void append_slot_end(struct append_slot *slot);
+void append_slot_begin(struct append_slot *slot);
 
-/* NULL is allowed. Returns NULL. */
+/* After the end. Returns NULL. */
 struct append_slot *append_slot_free(struct append_slot *slot);
 
 /* Makes a request of the message, which was received into the slot's arena, or refuses it. */
