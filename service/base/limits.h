@@ -95,6 +95,17 @@
 #define INDEX_MAP_BYTES_DEFAULT GIB(256)
 /* Read transactions at once: the reader pool, the sequencer, the index thread and the tools. */
 #define STORE_READERS_COUNT_MAX 512
+/* Records that one transaction, or all of them between two steps of a compaction, may rewrite in place; 8 MiB of positions. */
+#define REWRITES_COUNT_MAX 1048576
+/* A step of a compaction copies and syncs about so much: its snapshot is short, and appends, which sync the same disk, do not
+ * wait long for it. */
+#define COMPACTION_STEP_EVENTS_COUNT_MAX 32768
+#define COMPACTION_STEP_ROWS_COUNT_MAX   16384
+#define COMPACTION_STEP_BYTES_MAX        MIB(8)
+/* What a switch may copy, on the thread that appends wait for, at the first attempt; every further one may copy twice as
+ * much, so that a compaction ends under any load. */
+#define COMPACTION_SWITCH_EVENTS_COUNT_MAX 4096
+#define COMPACTION_SWITCH_BYTES_MAX        MIB(4)
 /* A run of the index holds the entries of this many events (DESIGN: sorted runs). */
 #define INDEX_RUN_EVENTS_COUNT 65536
 /* This many runs of a level become one of the next. */

@@ -44,8 +44,9 @@ result store_checkpoint_put(struct store *store, const struct checkpoint *checkp
     memcpy(bytes + sizeof stored, &checksum, sizeof checksum);
     MDB_val key = name_key(checkpoint->consumer);
     MDB_val value = {.mv_size = sizeof bytes, .mv_data = bytes};
-    TRY(environment_result(mdb_put(store->transaction, store->tables.handles[TABLE_CHECKPOINTS], &key, &value, 0),
-                           "store a checkpoint"));
+    TRY(environment_result(
+        mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_CHECKPOINTS], &key, &value, 0),
+        "store a checkpoint"));
     store->bytes_written += key.mv_size + value.mv_size + OVERHEAD_BYTES;
     return RESULT_OK;
 }
@@ -64,7 +65,7 @@ result store_checkpoint_get(struct store *store, struct bytes consumer, uint64_t
     assert(store->transaction != NULL);
     struct checkpoint checkpoint;
     const result found =
-        checkpoint_get(store->transaction, store->tables.handles[TABLE_CHECKPOINTS], consumer, &checkpoint);
+        checkpoint_get(store->transaction, store_log(store)->tables.handles[TABLE_CHECKPOINTS], consumer, &checkpoint);
     if (found.failure == FAILURE_NOT_FOUND) {
         *ret_position = 0;
         return RESULT_OK;
@@ -76,7 +77,7 @@ result store_checkpoint_get(struct store *store, struct bytes consumer, uint64_t
 
 result store_reader_checkpoint(struct store_reader *reader, struct bytes consumer, struct checkpoint *ret_checkpoint) {
     assert(reader->has_snapshot);
-    return checkpoint_get(reader->transaction, reader->store->tables.handles[TABLE_CHECKPOINTS], consumer,
+    return checkpoint_get(reader->transaction, reader->log->tables.handles[TABLE_CHECKPOINTS], consumer,
                           ret_checkpoint);
 }
 

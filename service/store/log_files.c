@@ -76,16 +76,21 @@ struct log_paths {
     char *log;
 };
 
-/* In DIR/log.new, which an interrupted start may have left: nothing in it was ever promised to anybody. */
-static result log_make(const struct directory *directory, const struct log_paths *paths, uint64_t map_bytes,
-                       struct problem *ret_problem) {
+result log_new_make(const struct directory *directory, struct problem *ret_problem) {
     (void)unlinkat(directory->descriptor, "log.new/data.mdb", 0);
     (void)unlinkat(directory->descriptor, "log.new/lock.mdb", 0);
     if (mkdirat(directory->descriptor, "log.new", 0750) != 0 && errno != EEXIST) {
         const int error = errno;
-        problem_set(ret_problem, "cannot make %s: %s", paths->fresh, strerror(error));
+        problem_set(ret_problem, "cannot make %s/log.new: %s", directory->path, strerror(error));
         return failure_result(directory_failure(error));
     }
+    return RESULT_OK;
+}
+
+/* In DIR/log.new, which an interrupted start may have left: nothing in it was ever promised to anybody. */
+static result log_make(const struct directory *directory, const struct log_paths *paths, uint64_t map_bytes,
+                       struct problem *ret_problem) {
+    TRY(log_new_make(directory, ret_problem));
     const struct environment_options options = {
         .directory = paths->fresh, .map_bytes = map_bytes, .map_may_shrink = true, .tables_count_max = TABLES_COUNT};
     struct environment environment;
@@ -119,7 +124,7 @@ result log_create(const struct directory *directory, uint64_t map_bytes, struct 
 result log_identify(const struct store *store, MDB_txn *transaction, char ret_store_id[UUID_TEXT_BYTES + 1],
                     struct problem *ret_problem) {
     const char *path = store->directory.path;
-    const MDB_dbi meta = store->tables.handles[TABLE_META];
+    const MDB_dbi meta = store_log(store)->tables.handles[TABLE_META];
     MDB_val key = key_of(META_FORMAT);
     MDB_val value;
     struct uuid uuid;

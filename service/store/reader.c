@@ -1,6 +1,5 @@
 /* reader.c: snapshots of the log and the records in them. */
 #include <assert.h>
-#include <stdlib.h>
 
 #include "service/base/checksum.h"
 #include "service/base/logging.h"
@@ -9,44 +8,21 @@
 #define LINE_BYTES           64 /* of the processor's cache */
 #define PREFETCH_BYTES_AHEAD 1024
 
-result store_reader_open(struct store *store, struct store_reader **ret_reader) {
-    struct store_reader *reader = calloc(1, sizeof *reader);
-    if (reader == NULL) return failure_result(FAILURE_MEMORY);
-    reader->store = store;
-    int code = mdb_txn_begin(store->environment.handle, NULL, MDB_RDONLY, &reader->transaction);
-    if (code == MDB_SUCCESS) {
-        code = mdb_cursor_open(reader->transaction, store->tables.handles[TABLE_EVENTS], &reader->cursor);
-        if (code == MDB_SUCCESS) {
-            mdb_txn_reset(reader->transaction);
-        } else {
-            mdb_txn_abort(reader->transaction);
-        }
-    }
-    if (code != MDB_SUCCESS) {
-        free(reader);
-        return environment_result(code, "open a reader");
-    }
-    *ret_reader = reader;
-    return RESULT_OK;
-}
-
-struct store_reader *store_reader_close(struct store_reader *reader) {
-    if (reader == NULL) return NULL;
-    assert(!reader->has_snapshot);
-    mdb_cursor_close(reader->cursor);
-    mdb_txn_abort(reader->transaction);
-    free(reader);
-    return NULL;
+static result snapshot_take(struct store_reader *reader, uint64_t *ret_position_last, bool position_wanted) {
+    TRY(environment_result(mdb_txn_renew(reader->transaction), "take a snapshot"));
+    result outcome = environment_result(mdb_cursor_renew(reader->transaction, reader->cursor), "take a snapshot");
+    if (!failed(outcome) && position_wanted) outcome = log_position_last(reader->cursor, ret_position_last);
+    if (failed(outcome)) mdb_txn_reset(reader->transaction);
+    return outcome;
 }
 
 result store_reader_begin(struct store_reader *reader, uint64_t *ret_position_last) {
     assert(!reader->has_snapshot);
-    TRY(environment_result(mdb_txn_renew(reader->transaction), "take a snapshot"));
     uint64_t position_last = 0;
-    result outcome = environment_result(mdb_cursor_renew(reader->transaction, reader->cursor), "take a snapshot");
-    if (!failed(outcome) && ret_position_last != NULL) outcome = log_position_last(reader->cursor, &position_last);
+    TRY(reader_take(reader));
+    const result outcome = snapshot_take(reader, &position_last, ret_position_last != NULL);
     if (failed(outcome)) {
-        mdb_txn_reset(reader->transaction);
+        reader_give(reader);
         return outcome;
     }
     reader->has_snapshot = true;
@@ -59,6 +35,7 @@ void store_reader_end(struct store_reader *reader) {
     assert(reader->has_snapshot);
     mdb_txn_reset(reader->transaction);
     reader->has_snapshot = false;
+    reader_give(reader);
 }
 
 /* LMDB fills a page from its end, so that following records lie at descending addresses, then at the end of the next
@@ -93,7 +70,7 @@ static int cursor_move(struct store_reader *reader, uint64_t position, MDB_val *
     if (key.mv_size == sizeof found) memcpy(&found, key.mv_data, sizeof found);
     if (found != position) return MDB_NOTFOUND; /* a step over a gap */
     reader->cursor_position = position;
-    if (operation == MDB_NEXT) ahead_prefetch(ret_value, reader->store->environment.page_bytes);
+    if (operation == MDB_NEXT) ahead_prefetch(ret_value, reader->log->environment.page_bytes);
     return MDB_SUCCESS;
 }
 
@@ -109,7 +86,7 @@ result names_after(struct store_reader *reader, enum table table, struct bytes n
                    MDB_val *ret_value) {
     assert(reader->has_snapshot);
     MDB_cursor *cursor;
-    TRY(environment_result(mdb_cursor_open(reader->transaction, reader->store->tables.handles[table], &cursor),
+    TRY(environment_result(mdb_cursor_open(reader->transaction, reader->log->tables.handles[table], &cursor),
                            "list names"));
     const int code = step_after(cursor, name, ret_key, ret_value);
     mdb_cursor_close(cursor);
@@ -125,9 +102,10 @@ static bool value_is_sound(const MDB_val *value, uint64_t position) {
            record_position(record) == position;
 }
 
-static result value_take(const struct store *store, const MDB_val *value, uint64_t position, struct bytes *ret_record) {
+static result value_take(const struct log_environment *log, const MDB_val *value, uint64_t position,
+                         struct bytes *ret_record) {
     if (!value_is_sound(value, position)) {
-        log_error("a stored event is damaged", "file", store->environment.file, "position", log_number(position));
+        log_error("a stored event is damaged", "file", log->environment.file, "position", log_number(position));
         return failure_result(FAILURE_CORRUPT);
     }
     *ret_record = bytes_of(value->mv_data, value->mv_size - RECORD_CHECKSUM_BYTES);
@@ -140,15 +118,15 @@ result store_reader_get(struct store_reader *reader, uint64_t position, struct b
     const int code = cursor_move(reader, position, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
     if (code != MDB_SUCCESS) return environment_result(code, "read an event");
-    return value_take(reader->store, &value, position, ret_record);
+    return value_take(reader->log, &value, position, ret_record);
 }
 
 result store_get(struct store *store, uint64_t position, struct bytes *ret_record) {
     assert(store->transaction != NULL && position > 0);
     MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
     MDB_val value;
-    const int code = mdb_get(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value);
+    const int code = mdb_get(store->transaction, store_log(store)->tables.handles[TABLE_EVENTS], &key, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
     TRY(environment_result(code, "read an event"));
-    return value_take(store, &value, position, ret_record);
+    return value_take(store_log(store), &value, position, ret_record);
 }

@@ -21,7 +21,8 @@ static result store_read_failed(const struct store *store, result outcome, struc
 /* Reads identity and last position within a transaction, whose commit keeps the table handles. */
 static result log_read(struct store *store, MDB_txn *transaction, char ret_store_id[UUID_TEXT_BYTES + 1],
                        struct problem *ret_problem) {
-    const int code = tables_open(transaction, 0, &store->tables);
+    struct log_environment *log = store_log(store);
+    const int code = tables_open(transaction, 0, &log->tables);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
         problem_set(ret_problem, "%s/log is damaged (a table is missing); restore it from a backup",
                     store->directory.path);
@@ -32,7 +33,7 @@ static result log_read(struct store *store, MDB_txn *transaction, char ret_store
 
     MDB_cursor *cursor = NULL;
     result outcome =
-        environment_result(mdb_cursor_open(transaction, store->tables.handles[TABLE_EVENTS], &cursor), "open a cursor");
+        environment_result(mdb_cursor_open(transaction, log->tables.handles[TABLE_EVENTS], &cursor), "open a cursor");
     if (failed(outcome)) return store_read_failed(store, outcome, ret_problem);
     outcome = log_position_last(cursor, &store->position_committed);
     mdb_cursor_close(cursor);
@@ -50,12 +51,14 @@ static result log_open(struct store *store, uint64_t map_bytes, char ret_store_i
                                                 .map_may_shrink = true,
                                                 .must_exist = true,
                                                 .tables_count_max = TABLES_COUNT};
-    result outcome = environment_open(&options, &store->environment, ret_problem);
+    struct log_environment *log;
+    result outcome = log_environment_open(&options, &log, ret_problem);
     free(path);
     TRY(outcome);
+    atomic_store(&store->log, log);
 
     MDB_txn *transaction = NULL;
-    outcome = environment_result(mdb_txn_begin(store->environment.handle, NULL, MDB_RDONLY, &transaction), "begin");
+    outcome = environment_result(mdb_txn_begin(log->environment.handle, NULL, MDB_RDONLY, &transaction), "begin");
     if (failed(outcome)) return store_read_failed(store, outcome, ret_problem);
     outcome = log_read(store, transaction, ret_store_id, ret_problem);
     if (failed(outcome)) {
@@ -93,6 +96,7 @@ static result open_steps(const struct store_options *options, struct store *stor
     const struct directory_options directory_options = {
         .path = options->directory, .remote_file_system_allowed = options->remote_file_system_allowed};
     TRY(directory_open(&directory_options, &store->directory, ret_problem));
+    if (store->directory.has_store) TRY(log_repair(&store->directory, ret_problem));
     if (!store->directory.has_store) return store_begin_anew(store, map_bytes, ret_problem);
     char store_id[UUID_TEXT_BYTES + 1];
     return log_open(store, map_bytes, store_id, ret_problem);
@@ -102,8 +106,10 @@ result store_open(const struct store_options *options, struct store **ret_store,
     problem_set(ret_problem, "out of memory while opening %s", options->directory);
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL) return failure_result(FAILURE_MEMORY);
+    pthread_mutex_init(&store->mutex, NULL);
     store->stream_bits = calloc(STREAM_BITS_COUNT / 64, sizeof *store->stream_bits);
     if (store->stream_bits == NULL) {
+        pthread_mutex_destroy(&store->mutex);
         free(store);
         return failure_result(FAILURE_MEMORY);
     }
@@ -119,10 +125,12 @@ result store_open(const struct store_options *options, struct store **ret_store,
 
 struct store *store_close(struct store *store) {
     if (store == NULL) return NULL;
-    assert(store->transaction == NULL);
-    environment_close(&store->environment);
+    assert(store->transaction == NULL && store->readers_first == NULL && store->compaction == NULL);
+    log_environment_unref(store_log(store));
     directory_close(&store->directory);
     free((void *)store->stream_bits);
+    rewrites_deinit(&store->rewrites);
+    pthread_mutex_destroy(&store->mutex);
     free(store);
     return NULL;
 }
@@ -137,7 +145,7 @@ const char *store_directory(const struct store *store) {
 
 result store_begin(struct store *store) {
     assert(store->transaction == NULL);
-    TRY(environment_result(mdb_txn_begin(store->environment.handle, NULL, 0, &store->transaction), "begin"));
+    TRY(environment_result(mdb_txn_begin(store_log(store)->environment.handle, NULL, 0, &store->transaction), "begin"));
     store->bytes_written = 0;
     return RESULT_OK;
 }
@@ -153,8 +161,8 @@ result store_append(struct store *store, uint64_t position, struct bytes record)
     assert(record.size + RECORD_CHECKSUM_BYTES <= STORED_RECORD_BYTES_MAX);
     MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
     MDB_val value = {.mv_size = record.size + RECORD_CHECKSUM_BYTES};
-    const int code =
-        mdb_put(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value, MDB_APPEND | MDB_RESERVE);
+    const int code = mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_EVENTS], &key, &value,
+                             MDB_APPEND | MDB_RESERVE);
     TRY(environment_result(code, "append"));
     memcpy(value.mv_data, record.data, record.size);
     stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
@@ -168,12 +176,14 @@ result store_rewrite(struct store *store, uint64_t position, struct bytes record
     assert(position <= store->position_last && record_position(record) == position);
     MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
     MDB_val value = {.mv_size = record.size + RECORD_CHECKSUM_BYTES};
-    const int code = mdb_put(store->transaction, store->tables.handles[TABLE_EVENTS], &key, &value, MDB_RESERVE);
+    struct log_environment *log = store_log(store);
+    TRY(rewrites_add(&store->rewrites, position));
+    const int code = mdb_put(store->transaction, log->tables.handles[TABLE_EVENTS], &key, &value, MDB_RESERVE);
     TRY(environment_result(code, "rewrite an event"));
     memcpy(value.mv_data, record.data, record.size);
     stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
     /* A page that is changed is written anew. */
-    store->bytes_written += store->environment.page_bytes;
+    store->bytes_written += log->environment.page_bytes;
     return RESULT_OK;
 }
 
@@ -181,12 +191,14 @@ result store_commit(struct store *store) {
     assert(store->transaction != NULL);
     MDB_txn *transaction = store->transaction;
     store->transaction = NULL;
-    const result outcome = environment_commit(&store->environment, transaction, store->bytes_written);
+    const result outcome = environment_commit(&store_log(store)->environment, transaction, store->bytes_written);
     if (failed(outcome)) {
         store->position_last = store->position_committed;
+        rewrites_clear(&store->rewrites);
         return outcome;
     }
     store->position_committed = store->position_last;
+    if (store->rewrites.count > 0) compaction_rewritten(store);
     return RESULT_OK;
 }
 
@@ -195,8 +207,12 @@ void store_abort(struct store *store) {
     mdb_txn_abort(store->transaction);
     store->transaction = NULL;
     store->position_last = store->position_committed;
+    rewrites_clear(&store->rewrites);
 }
 
-uint64_t store_used_bytes(const struct store *store) {
-    return environment_used_bytes(&store->environment);
+uint64_t store_used_bytes(struct store *store) {
+    pthread_mutex_lock(&store->mutex);
+    const uint64_t used_bytes = environment_used_bytes(&store_log(store)->environment);
+    pthread_mutex_unlock(&store->mutex);
+    return used_bytes;
 }

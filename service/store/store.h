@@ -3,6 +3,8 @@
  *   DIR/FORMAT          "daybook store 1\n<store id>\n"; written once, by write, fsync, rename, fsync of the directory
  *   DIR/LOCK            flock: one daemon a directory
  *   DIR/log/            LMDB: events, streams, checkpoints, meta
+ *   DIR/log.new/        a log that is being made, or one that another has replaced: thrown away when the store is opened
+ *   DIR/log.old/        a log that is being replaced, where a file system cannot exchange two directories; see log_switch.c
  *   DIR/index/          LMDB: the index, derived from the log; see index.h
  *
  * Table `events`: key = position (8 bytes, native, MDB_INTEGERKEY); value = record, then its CRC32C (record.h).
@@ -72,7 +74,8 @@ MUST_USE result store_checkpoint_get(struct store *store, struct bytes consumer,
 /* The record at a position as the transaction sees it, as store_reader_get. The view is valid until the transaction writes
  * or ends. */
 MUST_USE result store_get(struct store *store, uint64_t position, struct bytes *ret_record);
-/* Puts what is left of an event (remains.h) in the place of its record. The position is not beyond the last. */
+/* Puts what is left of an event (remains.h) in the place of its record. The position is not beyond the last. At most
+ * REWRITES_COUNT_MAX in a transaction (FAILURE_LIMIT). */
 MUST_USE result store_rewrite(struct store *store, uint64_t position, struct bytes record);
 
 /* What became of a stream; numbers are part of the format. */
@@ -125,7 +128,7 @@ MUST_USE result store_reader_stream(struct store_reader *reader, struct bytes st
 MUST_USE result store_reader_stream_after(struct store_reader *reader, struct bytes stream, struct bytes *ret_stream,
                                           struct stream_row *ret_row);
 
-/* Bytes of the log's file in use (pages), for figures. */
-uint64_t store_used_bytes(const struct store *store);
+/* Bytes of the log's file in use (pages), for figures. Any thread. */
+uint64_t store_used_bytes(struct store *store);
 
 #endif

@@ -45,7 +45,7 @@ result stream_bits_read(struct store *store, MDB_txn *transaction) {
     MDB_cursor *cursor;
     MDB_val key;
     MDB_val value;
-    TRY(environment_result(mdb_cursor_open(transaction, store->tables.handles[TABLE_STREAMS], &cursor),
+    TRY(environment_result(mdb_cursor_open(transaction, store_log(store)->tables.handles[TABLE_STREAMS], &cursor),
                            "list streams"));
     int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     for (; code == MDB_SUCCESS; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
@@ -103,12 +103,12 @@ static void row_write(struct bytes stream, const struct stream_row *row, uint8_t
     stored_checksum_write(out + size, checksum_of(stream, bytes_of(out, size)));
 }
 
-result stream_row_get(const struct store *store, MDB_txn *transaction, struct bytes stream,
-                      struct stream_row *ret_row) {
+result stream_row_get(const struct store *store, const struct log_environment *log, MDB_txn *transaction,
+                      struct bytes stream, struct stream_row *ret_row) {
     if (!may_have_row(store, stream)) return failure_result(FAILURE_NOT_FOUND);
     MDB_val key = name_key(stream);
     MDB_val value;
-    const int code = mdb_get(transaction, store->tables.handles[TABLE_STREAMS], &key, &value);
+    const int code = mdb_get(transaction, log->tables.handles[TABLE_STREAMS], &key, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
     TRY(environment_result(code, "read the row of a stream"));
     return row_read(&key, &value, ret_row);
@@ -116,12 +116,12 @@ result stream_row_get(const struct store *store, MDB_txn *transaction, struct by
 
 result store_stream_get(struct store *store, struct bytes stream, struct stream_row *ret_row) {
     assert(store->transaction != NULL);
-    return stream_row_get(store, store->transaction, stream, ret_row);
+    return stream_row_get(store, store_log(store), store->transaction, stream, ret_row);
 }
 
 result store_reader_stream(struct store_reader *reader, struct bytes stream, struct stream_row *ret_row) {
     assert(reader->has_snapshot);
-    return stream_row_get(reader->store, reader->transaction, stream, ret_row);
+    return stream_row_get(reader->store, reader->log, reader->transaction, stream, ret_row);
 }
 
 /* The metadata may be a view of the row that is replaced, so the value is made aside. */
@@ -134,7 +134,7 @@ result store_stream_put(struct store *store, struct bytes stream, const struct s
     MDB_val key = name_key(stream);
     MDB_val value = {.mv_size = size, .mv_data = bytes};
     bit_set(store, stream);
-    const int code = mdb_put(store->transaction, store->tables.handles[TABLE_STREAMS], &key, &value, 0);
+    const int code = mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_STREAMS], &key, &value, 0);
     free(bytes);
     TRY(environment_result(code, "store the row of a stream"));
     store->bytes_written += key.mv_size + size + OVERHEAD_BYTES;

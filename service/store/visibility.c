@@ -33,8 +33,8 @@ bool store_reader_has_streams(const struct store_reader *reader) {
     return store_has_streams(reader->store);
 }
 
-static result shows(const struct store *store, MDB_txn *transaction, struct bytes encoded, int64_t now_ns,
-                    bool *ret_shown) {
+static result shows(const struct store *store, const struct log_environment *log, MDB_txn *transaction,
+                    struct bytes encoded, int64_t now_ns, bool *ret_shown) {
     struct record record;
     struct stream_row row;
     const bool removed = remains_is_removed(encoded);
@@ -43,7 +43,7 @@ static result shows(const struct store *store, MDB_txn *transaction, struct byte
         return RESULT_OK;
     }
     TRY(record_read(encoded, &record));
-    const result found = stream_row_get(store, transaction, record.stream, &row);
+    const result found = stream_row_get(store, log, transaction, record.stream, &row);
     if (found.failure == FAILURE_NOT_FOUND) {
         *ret_shown = true;
         return RESULT_OK;
@@ -54,10 +54,10 @@ static result shows(const struct store *store, MDB_txn *transaction, struct byte
 
 result store_reader_shows(struct store_reader *reader, struct bytes encoded, int64_t now_ns, bool *ret_shown) {
     assert(reader->has_snapshot);
-    return shows(reader->store, reader->transaction, encoded, now_ns, ret_shown);
+    return shows(reader->store, reader->log, reader->transaction, encoded, now_ns, ret_shown);
 }
 
 result store_shows(struct store *store, struct bytes encoded, int64_t now_ns, bool *ret_shown) {
     assert(store->transaction != NULL);
-    return shows(store, store->transaction, encoded, now_ns, ret_shown);
+    return shows(store, store_log(store), store->transaction, encoded, now_ns, ret_shown);
 }

@@ -37,3 +37,13 @@ void system_fault_except(long system_call, int error, int descriptor) {
     };
     filter_set(instructions, sizeof instructions / sizeof instructions[0]);
 }
+
+void system_fault_kill(long system_call) {
+    struct sock_filter instructions[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)system_call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    filter_set(instructions, sizeof instructions / sizeof instructions[0]);
+}

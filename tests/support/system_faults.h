@@ -11,4 +11,7 @@ void system_fault(long system_call, int error);
 /* The same for every descriptor, the first argument, but one. */
 void system_fault_except(long system_call, int error, int descriptor);
 
+/* From now on the system call ends the process at once, before it has done anything: a crash at this point. */
+void system_fault_kill(long system_call);
+
 #endif
