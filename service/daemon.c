@@ -10,6 +10,7 @@
 #include "service/api/lists.h"
 #include "service/base/clock.h"
 #include "service/base/limits.h"
+#include "service/commit/compactor.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
 #include "service/ops/process.h"
@@ -29,6 +30,7 @@ struct daemon {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct compactor *compactor;
     struct retention *retention;
     struct append_streams *append_streams;
     struct lists *lists;
@@ -109,6 +111,7 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
     const struct sequencer_options sequencer_options = {
         .store = daemon->store, .index = daemon->index, .listener = &daemon->listener};
     TRY(sequencer_open(&sequencer_options, &daemon->sequencer));
+    TRY(compactor_open(daemon->store, daemon->sequencer, &daemon->compactor));
     const struct retention_options retention_options = {.store = daemon->store,
                                                         .index = daemon->index,
                                                         .sequencer = daemon->sequencer,
@@ -132,6 +135,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
         .listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX, .threads_count = grpc_threads_count(config)};
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
+                               .compactor = daemon->compactor,
                                .retention = daemon->retention,
                                .store = daemon->store,
                                .append_streams = daemon->append_streams,
@@ -192,6 +196,7 @@ void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
     daybook_server_set_serving(daemon->server, HEALTH_READINESS, false);
     feed_drain(daemon->feed);
     api_drain(&daemon->api);
+    compactor_stop(daemon->compactor);
     daybook_server_drain(daemon->server, grace_ms);
 }
 
@@ -201,6 +206,7 @@ struct daemon *daemon_close(struct daemon *daemon) {
     daybook_server_close(daemon->server);
     retention_close(daemon->retention);
     lists_close(daemon->lists);
+    compactor_close(daemon->compactor);
     sequencer_close(daemon->sequencer);
     append_streams_free(daemon->append_streams);
     feed_close(daemon->feed);

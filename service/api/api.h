@@ -10,6 +10,7 @@
 #include "daybook/v1/event_store.grpc.h"
 
 struct append_streams;
+struct compactor;
 struct feed;
 struct index;
 struct lists;
@@ -20,6 +21,7 @@ struct store;
 struct api {
     struct sequencer *sequencer;
     struct feed *feed;
+    struct compactor *compactor;
     struct retention *retention;
     struct store *store;
     struct append_streams *append_streams;
@@ -55,5 +57,6 @@ void api_update_stream_settings(void *context, daybook_server_call *call,
                                 const daybook_v1_UpdateStreamSettingsRequest *request);
 void api_delete_stream(void *context, daybook_server_call *call, const daybook_v1_DeleteStreamRequest *request);
 void api_erase_events(void *context, daybook_server_call *call, const daybook_v1_EraseEventsRequest *request);
+void api_compact(void *context, daybook_server_stream *stream, const daybook_v1_CompactRequest *request);
 
 #endif

@@ -24,6 +24,7 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
 static const daybook_v1_Admin_handlers admin_handlers = {
     .Reindex = api_reindex,
     .GetStats = api_get_stats,
+    .Compact = api_compact,
 };
 
 bool api_serve(const struct api *api, daybook_server *server, daybook_status *ret_status) {

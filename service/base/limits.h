@@ -65,6 +65,8 @@
 #define PAGE_SIZE_MAX     1000
 /* Lists that wait for their thread; one that shows a thousand names takes milliseconds. */
 #define LISTS_WAITING_COUNT_MAX 256
+/* How often a call that takes long says how far it is. */
+#define PROGRESS_INTERVAL_MS 500
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */

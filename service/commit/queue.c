@@ -8,13 +8,14 @@
 #define YIELDS_COUNT_MAX 4
 
 void queue_init(struct queue *queue) {
-    *queue = (struct queue){.last_link = &queue->first, .waiters_last_link = &queue->waiters_first};
+    *queue = (struct queue){
+        .last_link = &queue->first, .tasks_last_link = &queue->tasks_first, .waiters_last_link = &queue->waiters_first};
     pthread_mutex_init(&queue->mutex, NULL);
     pthread_cond_init(&queue->filled, NULL);
 }
 
 void queue_deinit(struct queue *queue) {
-    assert(queue->first == NULL && queue->waiters_first == NULL);
+    assert(queue->first == NULL && queue->tasks_first == NULL && queue->waiters_first == NULL);
     pthread_cond_destroy(&queue->filled);
     pthread_mutex_destroy(&queue->mutex);
 }
@@ -68,6 +69,21 @@ result queue_push_or_wait(struct queue *queue, struct append_request *request, s
     return push(queue, request, waiter);
 }
 
+result queue_push_task(struct queue *queue, struct queue_task *task) {
+    pthread_mutex_lock(&queue->mutex);
+    const bool is_closed = queue->closed;
+    if (!is_closed) {
+        task->next = NULL;
+        *queue->tasks_last_link = task;
+        queue->tasks_last_link = &task->next;
+        queue->taker_waits = false;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    if (is_closed) return failure_result(FAILURE_STOPPED);
+    pthread_cond_signal(&queue->filled);
+    return RESULT_OK;
+}
+
 /* The first request always fits: each limit of a request is below the group's. */
 static bool group_has_room(const struct queue_group *group, const struct append_request *request) {
     if (group->requests_count == 0) return true;
@@ -94,6 +110,13 @@ static void take_locked(struct queue *queue, struct queue_group *ret_group) {
     queue->requests_count -= group.requests_count;
     queue->size_bytes -= group.size_bytes;
     *ret_group = group;
+}
+
+static void take_task_locked(struct queue *queue, struct queue_group *ret_group) {
+    struct queue_task *task = queue->tasks_first;
+    queue->tasks_first = task->next;
+    if (task->next == NULL) queue->tasks_last_link = &queue->tasks_first;
+    *ret_group = (struct queue_group){.task = task};
 }
 
 static uint64_t requests_count(struct queue *queue) {
@@ -134,13 +157,16 @@ static void waiters_tell(struct queue_waiter *waiter) {
 bool queue_take(struct queue *queue, struct queue_group *ret_group) {
     fillers_go_first(queue);
     pthread_mutex_lock(&queue->mutex);
-    while (queue->first == NULL && !queue->closed) {
+    while (queue->first == NULL && queue->tasks_first == NULL && !queue->closed) {
         queue->taker_waits = true;
         pthread_cond_wait(&queue->filled, &queue->mutex);
     }
-    const bool found = queue->first != NULL;
+    const bool has_task = queue->tasks_first != NULL;
+    const bool found = has_task || queue->first != NULL;
     struct queue_waiter *waiters = NULL;
-    if (found) {
+    if (has_task) {
+        take_task_locked(queue, ret_group);
+    } else if (found) {
         take_locked(queue, ret_group);
         waiters = waiters_take_locked(queue);
     }

@@ -1,6 +1,6 @@
 /* queue.h: the bounded queue between the API edge and the sequencer.
  *
- * Ownership: it links the callers' requests (`next`) and owns nothing else.
+ * Ownership: it links the callers' requests and tasks (`next`) and owns nothing else.
  * Threads: push from any; take from the sequencer's; close from any. */
 #ifndef SERVICE_COMMIT_QUEUE_H
 #define SERVICE_COMMIT_QUEUE_H
@@ -16,11 +16,20 @@ struct queue_waiter {
     struct queue_waiter *next;
 };
 
+/* Something to do between two groups. */
+struct queue_task {
+    /* Once, on the taker's thread. `is_stopped`: the disk has failed; it is to do nothing but tell of its end. */
+    void (*run)(struct queue_task *task, bool is_stopped);
+    struct queue_task *next;
+};
+
 struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     struct append_request *first;
     struct append_request **last_link;
+    struct queue_task *tasks_first;
+    struct queue_task **tasks_last_link;
     uint64_t requests_count;
     uint64_t size_bytes;
     uint64_t rejected_count;
@@ -30,8 +39,9 @@ struct queue {
     bool closed;
 };
 
-/* What one take brought: requests in the order of their arrival. */
+/* What one take brought: requests in the order of their arrival, or a task. */
 struct queue_group {
+    struct queue_task *task; /* NULL: requests */
     struct append_request *first;
     uint32_t requests_count;
     uint64_t events_count;
@@ -48,7 +58,11 @@ MUST_USE result queue_push(struct queue *queue, struct append_request *request);
  * waits the longest is told first. */
 MUST_USE result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter);
 
-/* Waits for requests and takes as many as a group may hold, at least one. False: closed and empty. */
+/* Queues a task, which comes before the requests that wait. FAILURE_STOPPED after close. */
+MUST_USE result queue_push_task(struct queue *queue, struct queue_task *task);
+
+/* Waits for tasks and requests and takes a task, or as many requests as a group may hold, at least one. False: closed and
+ * empty. */
 bool queue_take(struct queue *queue, struct queue_group *ret_group);
 
 /* Refuses what comes from now on; what is queued can still be taken. */

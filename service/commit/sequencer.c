@@ -43,14 +43,47 @@ static void group_answer(struct sequencer *sequencer, const struct log_group *gr
     count_add(&sequencer->requests_refused, group->requests.requests_count - committed);
 }
 
+/* A function on its way to the sequencer's thread and back; lives on the stack of the one who waits for it. */
+struct run {
+    struct queue_task task; /* the first member */
+    struct sequencer *sequencer;
+    sequencer_function *function;
+    void *context;
+    bool was_run;
+    result outcome;
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    bool has_ended;
+};
+
+static void storage_fail(struct sequencer *sequencer) {
+    sequencer->storage_failed = true;
+    queue_close(&sequencer->queue);
+}
+
+static void run_now(struct queue_task *task, bool is_stopped) {
+    struct run *run = (struct run *)task;
+    if (!is_stopped) {
+        struct sequencer *sequencer = run->sequencer;
+        run->outcome = run->function(run->context);
+        run->was_run = true;
+        if (run->outcome.failure == FAILURE_STORAGE) {
+            storage_fail(sequencer);
+            const struct commit_listener *listener = sequencer->committer.listener;
+            listener->storage_failed(listener->context, FAILURE_STORAGE);
+        }
+    }
+    pthread_mutex_lock(&run->mutex);
+    run->has_ended = true;
+    pthread_cond_signal(&run->ended);
+    pthread_mutex_unlock(&run->mutex);
+}
+
 static void group_deliver(void *context, const struct log_group *group) {
     struct sequencer *sequencer = context;
     uint32_t events_count = 0;
     const result outcome = committer_commit(&sequencer->committer, group, &events_count);
-    if (failed(outcome)) {
-        sequencer->storage_failed = true;
-        queue_close(&sequencer->queue);
-    }
+    if (failed(outcome)) storage_fail(sequencer);
     if (events_count > 0) count_add(&sequencer->groups_committed, 1);
     count_add(&sequencer->events_committed, events_count);
     group_answer(sequencer, group);
@@ -68,6 +101,10 @@ static void *sequence(void *context) {
     struct sequencer *sequencer = context;
     struct log_group group;
     while (queue_take(&sequencer->queue, &group.requests)) {
+        if (group.requests.task != NULL) {
+            group.requests.task->run(group.requests.task, sequencer->storage_failed);
+            continue;
+        }
         group.now_ns = clock_wall_ns();
         if (sequencer->storage_failed) {
             group_refuse(sequencer, &group);
@@ -136,6 +173,25 @@ result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_reque
                                 struct queue_waiter *waiter) {
     request_prepare(request);
     return queue_push_or_wait(&sequencer->queue, request, waiter);
+}
+
+result sequencer_run(struct sequencer *sequencer, sequencer_function *function, void *context, result *ret_outcome) {
+    assert(!pthread_equal(pthread_self(), sequencer->thread));
+    struct run run = {.task = {.run = run_now}, .sequencer = sequencer, .function = function, .context = context};
+    pthread_mutex_init(&run.mutex, NULL);
+    pthread_cond_init(&run.ended, NULL);
+    const result queued = queue_push_task(&sequencer->queue, &run.task);
+    if (!failed(queued)) {
+        pthread_mutex_lock(&run.mutex);
+        while (!run.has_ended) pthread_cond_wait(&run.ended, &run.mutex);
+        pthread_mutex_unlock(&run.mutex);
+    }
+    pthread_cond_destroy(&run.ended);
+    pthread_mutex_destroy(&run.mutex);
+    if (failed(queued)) return queued;
+    if (!run.was_run) return failure_result(FAILURE_STOPPED);
+    *ret_outcome = run.outcome;
+    return RESULT_OK;
 }
 
 struct sequencer_counts sequencer_count(struct sequencer *sequencer) {

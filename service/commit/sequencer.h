@@ -2,7 +2,7 @@
  *
  * Order after a commit: index, tail, head, then the answers: whoever holds an acknowledgement can read and subscribe to it.
  * Ownership: the sequencer borrows store, index and listener, which outlive it.
- * Threads: submit from any thread; everything else from the one that opened it. */
+ * Threads: submit and run from any thread; everything else from the one that opened it. */
 #ifndef SERVICE_COMMIT_SEQUENCER_H
 #define SERVICE_COMMIT_SEQUENCER_H
 
@@ -34,6 +34,15 @@ MUST_USE result sequencer_submit(struct sequencer *sequencer, struct append_requ
 /* The same for one who would rather wait: after FAILURE_LIMIT `waiter` is told once that there may be room (queue.h). */
 MUST_USE result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_request *request,
                                          struct queue_waiter *waiter);
+
+/* Runs a function on the sequencer's thread between two groups and waits for it: no transaction is open, nothing is being
+ * applied, and appends wait as long as it takes. It may use the store as the sequencer does and must leave it so; it must not
+ * submit and wait, or run another. When it returns FAILURE_STORAGE, the disk has failed as in a commit: nothing is acknowledged
+ * any more. `ret_outcome` is what it returned. FAILURE_STOPPED: it was not run, the daemon is stopping or its disk has
+ * failed. Any thread but the sequencer's. */
+typedef result sequencer_function(void *context);
+MUST_USE result sequencer_run(struct sequencer *sequencer, sequencer_function *function, void *context,
+                              result *ret_outcome);
 
 struct sequencer_counts {
     uint64_t groups_committed;

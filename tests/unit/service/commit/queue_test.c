@@ -115,6 +115,37 @@ Test(queue, what_is_queued_can_be_taken_after_the_close) {
     free(requests);
 }
 
+static void task_run(struct queue_task *task, bool is_stopped) {
+    (void)task;
+    (void)is_stopped;
+}
+
+Test(queue, tasks_come_one_by_one_and_before_requests) {
+    struct queue_task tasks[2] = {{.run = task_run}, {.run = task_run}};
+    struct append_request *requests = requests_make(2, 1, 1);
+    struct queue_group group;
+    push_all(requests, 1);
+    cr_assert_eq(queue_push_task(&queue, &tasks[0]).failure, FAILURE_NONE);
+    push_all(requests + 1, 1);
+    cr_assert_eq(queue_push_task(&queue, &tasks[1]).failure, FAILURE_NONE);
+    for (uint32_t index = 0; index < 2; index++) {
+        cr_assert(queue_take(&queue, &group));
+        cr_assert_eq(group.task, &tasks[index]);
+        cr_assert_null(group.first);
+    }
+    cr_assert(queue_take(&queue, &group));
+    cr_assert_null(group.task);
+    cr_assert_eq(group.requests_count, 2);
+    cr_assert_eq(queue_push_task(&queue, &tasks[0]).failure, FAILURE_NONE);
+    queue_close(&queue);
+    cr_assert_eq(queue_push_task(&queue, &tasks[1]).failure, FAILURE_STOPPED);
+    cr_assert(queue_take(&queue, &group), "what is queued can be taken after the close");
+    cr_assert_eq(group.task, &tasks[0]);
+    cr_assert_not(queue_take(&queue, &group));
+    queue_deinit(&queue);
+    free(requests);
+}
+
 #define PUSHERS_COUNT     4
 #define PUSHES_PER_PUSHER 5000
 

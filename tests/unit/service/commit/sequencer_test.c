@@ -129,6 +129,75 @@ Test(sequencer, many_writers_never_miss_their_own_writes) {
     cr_assert_eq(store_position_last(rooms.store), WRITERS_COUNT * APPENDS_PER_WRITER, "gapless");
 }
 
+/* What a function between two groups may do: a transaction of its own, in which nobody else is. */
+static result checkpoint_count(void *context) {
+    uint64_t *calls_count = context;
+    const struct bytes consumer = bytes_of("counter", 7);
+    uint64_t position;
+    TRY(store_begin(rooms.store));
+    cr_assert_eq(store_checkpoint_get(rooms.store, consumer, &position).failure, FAILURE_NONE);
+    const struct checkpoint checkpoint = {.consumer = consumer, .position = position + 1, .recorded_ns = 1};
+    cr_assert_eq(store_checkpoint_put(rooms.store, &checkpoint).failure, FAILURE_NONE);
+    (*calls_count)++;
+    return store_commit(rooms.store);
+}
+
+static void *run_in_turn(void *context) {
+    uint64_t *calls_count = context;
+    for (uint32_t index = 0; index < APPENDS_PER_WRITER; index++) {
+        result outcome = failure_result(FAILURE_LIMIT);
+        cr_assert_eq(sequencer_run(sequencer, checkpoint_count, calls_count, &outcome).failure, FAILURE_NONE);
+        cr_assert_eq(outcome.failure, FAILURE_NONE);
+    }
+    return NULL;
+}
+
+Test(sequencer, functions_run_between_the_groups_of_many_writers) {
+    begin();
+    pthread_t threads[4];
+    uint64_t calls_count = 0; /* the sequencer's alone */
+    cr_assert_eq(pthread_create(&threads[0], NULL, append_in_turn, (void *)(uintptr_t) "a"), 0);
+    cr_assert_eq(pthread_create(&threads[1], NULL, append_in_turn, (void *)(uintptr_t) "b"), 0);
+    cr_assert_eq(pthread_create(&threads[2], NULL, run_in_turn, &calls_count), 0);
+    cr_assert_eq(pthread_create(&threads[3], NULL, run_in_turn, &calls_count), 0);
+    for (uint32_t index = 0; index < 4; index++) pthread_join(threads[index], NULL);
+    sequencer = sequencer_close(sequencer);
+    cr_assert_eq(calls_count, 2 * APPENDS_PER_WRITER);
+    cr_assert_eq(store_position_last(rooms.store), 2 * APPENDS_PER_WRITER);
+}
+
+static result fail_as(void *context) {
+    return *(result *)context;
+}
+
+Test(sequencer, a_function_that_fails_concerns_its_caller_alone) {
+    begin();
+    result wanted = failure_result(FAILURE_CORRUPT);
+    result outcome = RESULT_OK;
+    cr_assert_eq(sequencer_run(sequencer, fail_as, &wanted, &outcome).failure, FAILURE_NONE);
+    cr_assert_eq(outcome.failure, FAILURE_CORRUPT);
+    struct append *append = append_of("s");
+    submit(append);
+    cr_assert_eq(append_wait(append), APPEND_COMMITTED);
+    append_free(append);
+    cr_assert_eq(atomic_load(&failed_count), 0);
+    sequencer = sequencer_close(sequencer);
+}
+
+Test(sequencer, a_function_may_say_that_the_disk_has_failed) {
+    begin();
+    result wanted = failure_result(FAILURE_STORAGE);
+    result outcome = RESULT_OK;
+    cr_assert_eq(sequencer_run(sequencer, fail_as, &wanted, &outcome).failure, FAILURE_NONE);
+    cr_assert_eq(outcome.failure, FAILURE_STORAGE);
+    cr_assert_eq(atomic_load(&failed_count), 1);
+    struct append *append = append_of("s");
+    cr_assert_eq(sequencer_submit(sequencer, append_request_of(append)).failure, FAILURE_STOPPED);
+    cr_assert_eq(sequencer_run(sequencer, fail_as, &wanted, &outcome).failure, FAILURE_STOPPED);
+    append_free(append);
+    sequencer = sequencer_close(sequencer);
+}
+
 Test(sequencer, nothing_is_acknowledged_after_the_disk_has_failed) {
     system_fault(SYS_fdatasync, EIO);
     begin();
