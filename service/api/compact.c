@@ -14,7 +14,7 @@ struct compact_call {
 static void error_of_compaction(struct error *ret_error, enum failure failure, const struct problem *problem) {
     switch (failure) {
     case FAILURE_BUSY:
-        error_set(ret_error, REASON_ALREADY_RUNNING, "a compaction is running already; wait for its end");
+        error_set(ret_error, REASON_OPERATION_RUNNING, "a compaction is running already; wait for its end");
         return;
     case FAILURE_STORAGE_FULL:
         error_set(

@@ -72,8 +72,8 @@ static result copy_and_switch(struct compactor *compactor, struct compaction *co
     bool is_switched = false;
     while (!is_switched) {
         bool is_ready = false;
-        if (!go_on(compactor, compaction)) return failure_result(FAILURE_STOPPED);
         TRY(compaction_step(compaction, &is_ready));
+        if (!go_on(compactor, compaction)) return failure_result(FAILURE_STOPPED);
         if (is_ready) TRY(switch_try(compactor, compaction, &is_switched));
     }
     (void)go_on(compactor, compaction);

@@ -8,6 +8,7 @@
 #include "service/api/append_streams.h"
 #include "service/api/lists.h"
 #include "service/base/limits.h"
+#include "service/commit/compactor.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
 #include "service/retention/retention.h"
@@ -61,6 +62,7 @@ static void server_open(void) {
     rooms.api = (struct api){.sequencer = rooms.sequencer,
                              .feed = rooms.feed,
                              .retention = rooms.retention,
+                             .compactor = rooms.compactor,
                              .store = rooms.store,
                              .append_streams = rooms.append_streams,
                              .index = rooms.index,
@@ -84,6 +86,7 @@ void rooms_open(void) {
     const struct sequencer_options sequencer_options = {
         .store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms.sequencer)));
+    cr_assert_not(failed(compactor_open(rooms.store, rooms.sequencer, &rooms.compactor)));
     cr_assert_not(failed(lists_open(&rooms.lists)));
     const struct retention_options retention_options = {
         .store = rooms.store, .index = rooms.index, .sequencer = rooms.sequencer, .interval_ms = ROOMS_PATIENCE_MS};
@@ -105,6 +108,7 @@ void rooms_close(void) {
     daybook_server_close(rooms.server);
     lists_close(rooms.lists);
     retention_close(rooms.retention);
+    compactor_close(rooms.compactor);
     sequencer_close(rooms.sequencer);
     append_streams_free(rooms.append_streams);
     feed_close(rooms.feed);

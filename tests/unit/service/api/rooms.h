@@ -23,6 +23,7 @@ struct rooms {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct compactor *compactor;
     struct append_streams *append_streams;
     struct lists *lists;
     struct retention *retention;
