@@ -1,6 +1,6 @@
 /* compaction_private.h: what compaction.c, compaction_copy.c and compaction_switch.c share; nobody else includes it.
  *
- * Ownership and threads: see compaction.h. */
+ * Ownership: see compaction.h. Threads: see compaction.h. */
 #ifndef SERVICE_STORE_COMPACTION_PRIVATE_H
 #define SERVICE_STORE_COMPACTION_PRIVATE_H
 

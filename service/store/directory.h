@@ -3,7 +3,7 @@
  *   DIR/FORMAT   "daybook store 1\n<store id>\n"; a store exists once this file does. It is written last, complete
  *                (FORMAT.new, fsync, rename, fsync of DIR), and never changed.
  *   DIR/LOCK     flock, exclusive, as long as the directory is open; holds the process id as text, for messages.
- *   DIR/log.new  a log that is being made; without FORMAT it may be thrown away.
+ *   DIR/log.new  a log that is being made, or was replaced; thrown away at the next start. See log_switch.c.
  *
  * Ownership: caller-owned memory, filled by directory_open and emptied by directory_close.
  * Threads: one. Errors: results with a one-line problem that says what to do. */
