@@ -111,7 +111,7 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
     const struct sequencer_options sequencer_options = {
         .store = daemon->store, .index = daemon->index, .listener = &daemon->listener};
     TRY(sequencer_open(&sequencer_options, &daemon->sequencer));
-    TRY(compactor_open(daemon->store, daemon->sequencer, &daemon->compactor));
+    TRY(compactor_open(daemon->store, daemon->index, daemon->sequencer, &daemon->compactor));
     const struct retention_options retention_options = {.store = daemon->store,
                                                         .index = daemon->index,
                                                         .sequencer = daemon->sequencer,

@@ -56,8 +56,7 @@ static void cancel(void *context) {
     compactor_cancel(call->compactor, call);
 }
 
-/* On the compactor's thread. What must follow a compaction, such as a new index without the texts of erased tags, is begun
- * here when it has succeeded. */
+/* On the compactor's thread. */
 static void compaction_ended(void *context, const struct compactor_end *end) {
     struct compact_call *call = context;
     if (end->failure == FAILURE_NONE) {

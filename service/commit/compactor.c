@@ -8,11 +8,13 @@
 #include "service/base/clock.h"
 #include "service/base/logging.h"
 #include "service/commit/sequencer.h"
+#include "service/store/index_rebuild.h"
 
 #define NANOSECONDS_PER_MICROSECOND 1000
 
 struct compactor {
     struct store *store;
+    struct index *index;
     struct sequencer *sequencer;
     pthread_mutex_t thread_mutex; /* guards the two that follow; not held by the thread itself */
     pthread_t thread;
@@ -59,13 +61,19 @@ static result switch_try(struct compactor *compactor, struct compaction *compact
     return RESULT_OK;
 }
 
+static bool is_wanted(struct compactor *compactor) {
+    pthread_mutex_lock(&compactor->mutex);
+    const bool wanted = !compactor->is_cancelled && !compactor->is_stopped;
+    pthread_mutex_unlock(&compactor->mutex);
+    return wanted;
+}
+
 /* Between two steps: tells how far it is, and hears whether it is wanted. */
 static bool go_on(struct compactor *compactor, const struct compaction *compaction) {
     pthread_mutex_lock(&compactor->mutex);
     compactor->progress = compaction_progress(compaction);
-    const bool is_wanted = !compactor->is_cancelled && !compactor->is_stopped;
     pthread_mutex_unlock(&compactor->mutex);
-    return is_wanted;
+    return is_wanted(compactor);
 }
 
 static result copy_and_switch(struct compactor *compactor, struct compaction *compaction) {
@@ -80,12 +88,32 @@ static result copy_and_switch(struct compactor *compactor, struct compaction *co
     return RESULT_OK;
 }
 
+/* The log is compacted, whatever becomes of this: an index that stays has entries of what is gone, which lead to nothing, and
+ * texts of tags. */
+static void index_renew(struct compactor *compactor) {
+    struct index_rebuild *rebuild;
+    struct problem problem = {.text = ""};
+    bool is_switched = false;
+    result outcome = index_rebuild_begin(compactor->index, compactor->store, &rebuild, &problem);
+    if (!failed(outcome)) {
+        while (!failed(outcome) && !is_switched && is_wanted(compactor)) {
+            outcome = index_rebuild_step(rebuild, &is_switched);
+        }
+        index_rebuild_end(rebuild);
+    }
+    if (is_switched) return;
+    log_warn("the log is compacted, but the index stays as it was; reindex", "failure", failure_name(outcome.failure),
+             "problem", problem.text);
+}
+
 static result compact(struct compactor *compactor, struct problem *ret_problem) {
     struct compaction *compaction;
     TRY(compaction_begin(compactor->store, &compaction, ret_problem));
     const result outcome = copy_and_switch(compactor, compaction);
     compaction_end(compaction);
-    return outcome;
+    TRY(outcome);
+    if (compactor->index != NULL) index_renew(compactor);
+    return RESULT_OK;
 }
 
 static void *work(void *context) {
@@ -104,10 +132,12 @@ static void *work(void *context) {
     return NULL;
 }
 
-result compactor_open(struct store *store, struct sequencer *sequencer, struct compactor **ret_compactor) {
+result compactor_open(struct store *store, struct index *index, struct sequencer *sequencer,
+                      struct compactor **ret_compactor) {
     struct compactor *compactor = calloc(1, sizeof *compactor);
     if (compactor == NULL) return failure_result(FAILURE_MEMORY);
     compactor->store = store;
+    compactor->index = index;
     compactor->sequencer = sequencer;
     pthread_mutex_init(&compactor->mutex, NULL);
     pthread_mutex_init(&compactor->thread_mutex, NULL);

@@ -1,8 +1,8 @@
 /* compactor.h: compactions of the log (store/compaction.h) beside everything else, one at a time.
  *
- * A thread of its own copies; the switch runs on the sequencer's, between two groups.
- * Ownership: borrows store and sequencer, which outlive it. Threads: start, cancel, progress and stop from any; open and close
- * to nobody else. */
+ * A thread of its own copies, and then rebuilds the index; the switch runs on the sequencer's, between two groups.
+ * Ownership: borrows store, index and sequencer, which outlive it. Threads: start, cancel, progress and stop
+ * from any; open and close to nobody else. */
 #ifndef SERVICE_COMMIT_COMPACTOR_H
 #define SERVICE_COMMIT_COMPACTOR_H
 
@@ -10,10 +10,13 @@
 #include "service/store/compaction.h"
 
 struct compactor;
+struct index;
 struct sequencer;
 struct store;
 
-MUST_USE result compactor_open(struct store *store, struct sequencer *sequencer, struct compactor **ret_compactor);
+/* `index` is rebuilt after each compaction, so that nothing of what is gone stays in its files either; NULL: it is not. */
+MUST_USE result compactor_open(struct store *store, struct index *index, struct sequencer *sequencer,
+                               struct compactor **ret_compactor);
 /* Stops the one at work and waits for it. NULL is allowed. Returns NULL. */
 struct compactor *compactor_close(struct compactor *compactor);
 

@@ -19,10 +19,10 @@ static result snapshot_take(struct store_reader *reader, uint64_t *ret_position_
 result store_reader_begin(struct store_reader *reader, uint64_t *ret_position_last) {
     assert(!reader->has_snapshot);
     uint64_t position_last = 0;
-    TRY(reader_take(reader));
+    TRY(store_reader_take(reader));
     const result outcome = snapshot_take(reader, &position_last, ret_position_last != NULL);
     if (failed(outcome)) {
-        reader_give(reader);
+        store_reader_give(reader);
         return outcome;
     }
     reader->has_snapshot = true;
@@ -35,7 +35,7 @@ void store_reader_end(struct store_reader *reader) {
     assert(reader->has_snapshot);
     mdb_txn_reset(reader->transaction);
     reader->has_snapshot = false;
-    reader_give(reader);
+    store_reader_give(reader);
 }
 
 /* LMDB fills a page from its end, so that following records lie at descending addresses, then at the end of the next

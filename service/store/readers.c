@@ -63,7 +63,7 @@ static bool reader_try_take(struct store_reader *reader) {
     return atomic_compare_exchange_strong(&reader->use, &idle, READER_IS_TAKEN);
 }
 
-result reader_take(struct store_reader *reader) {
+result store_reader_take(struct store_reader *reader) {
     while (!reader_try_take(reader)) {
         /* It is being moved; its mover holds the mutex. */
         pthread_mutex_lock(&reader->store->mutex);
@@ -75,7 +75,7 @@ result reader_take(struct store_reader *reader) {
     return moved;
 }
 
-void reader_give(struct store_reader *reader) {
+void store_reader_give(struct store_reader *reader) {
     const struct log_environment *log = reader->log;
     atomic_store(&reader->use, READER_IS_IDLE);
     if (log == store_log(reader->store)) return;

@@ -121,8 +121,8 @@ struct log_environment *log_environment_unref(struct log_environment *log);
 void readers_switch(struct store *store, struct log_environment *log);
 
 /* Takes a reader for its thread, on the store's log of this moment; gives it back. The failures of store_reader_open. */
-MUST_USE result reader_take(struct store_reader *reader);
-void reader_give(struct store_reader *reader);
+MUST_USE result store_reader_take(struct store_reader *reader);
+void store_reader_give(struct store_reader *reader);
 
 /* --- compaction.c ----------------------------------------------------------------------------------------------------- */
 

@@ -86,7 +86,7 @@ void rooms_open(void) {
     const struct sequencer_options sequencer_options = {
         .store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms.sequencer)));
-    cr_assert_not(failed(compactor_open(rooms.store, rooms.sequencer, &rooms.compactor)));
+    cr_assert_not(failed(compactor_open(rooms.store, rooms.index, rooms.sequencer, &rooms.compactor)));
     cr_assert_not(failed(lists_open(&rooms.lists)));
     const struct retention_options retention_options = {
         .store = rooms.store, .index = rooms.index, .sequencer = rooms.sequencer, .interval_ms = ROOMS_PATIENCE_MS};

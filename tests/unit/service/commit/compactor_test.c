@@ -33,7 +33,7 @@ static void setup(void) {
     rooms = rooms_open();
     const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_eq(sequencer_open(&options, &sequencer).failure, FAILURE_NONE);
-    cr_assert_eq(compactor_open(rooms.store, sequencer, &compactor).failure, FAILURE_NONE);
+    cr_assert_eq(compactor_open(rooms.store, rooms.index, sequencer, &compactor).failure, FAILURE_NONE);
 }
 
 static void teardown(void) {
@@ -200,7 +200,7 @@ Test(compactor, an_exchange_that_is_not_known_stops_everything) {
     system_fault(SYS_renameat2, EIO);
     const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};
     cr_assert_eq(sequencer_open(&options, &sequencer).failure, FAILURE_NONE);
-    cr_assert_eq(compactor_open(rooms.store, sequencer, &compactor).failure, FAILURE_NONE);
+    cr_assert_eq(compactor_open(rooms.store, rooms.index, sequencer, &compactor).failure, FAILURE_NONE);
     struct waiter waiter = WAITER;
     cr_assert_eq(compactor_start(compactor, on_ended, &waiter).failure, FAILURE_NONE);
     cr_assert_eq(wait_for_end(&waiter).failure, FAILURE_STORAGE);
