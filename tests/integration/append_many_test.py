@@ -108,21 +108,22 @@ class AppendManyTest(harness.DaemonTest):
         stale.condition.none_match.CopyFrom(filter_)
         behind = request("s", "E")
         behind.checkpoint.consumer, behind.checkpoint.position = "c", 1
+        self.append("other", "T")
         good, revision, unknown_id, invalid, too_late, first, second, last = self.outcomes([
             request("s", "A", id=one, expected_revision=0), request("s", "B", expected_revision=0),
             request("s", "B", id=one), request("", "", id="no uuid"), stale, behind, behind, request("s", "Z")])
-        self.assertEqual([1, 2, 3], [self.position(outcome) for outcome in (good, first, last)])
+        self.assertEqual([2, 3, 4], [self.position(outcome) for outcome in (good, first, last)])
         error = self.assert_error(revision, grpc.StatusCode.ABORTED, "REVISION_CONFLICT")
         self.assertEqual([("writes[0]", "s", 0, 1)],
                          [(c.field, c.stream, c.expected_revision, c.actual_revision) for c in error.conflicts.streams])
         error = self.assert_error(unknown_id, grpc.StatusCode.ALREADY_EXISTS, "EVENT_ID_CONFLICT")
-        self.assertEqual([(one, 1)], [(conflict.id, conflict.position) for conflict in error.conflicts.events])
+        self.assertEqual([(one, 2)], [(conflict.id, conflict.position) for conflict in error.conflicts.events])
         error = self.assert_error(invalid, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
         self.assertEqual({"writes[0].stream", "writes[0].events[0].type", "writes[0].events[0].id"},
                          {violation.field for violation in error.bad_request.field_violations})
         self.assertEqual("3", error.info.metadata["count"])
         error = self.assert_error(too_late, grpc.StatusCode.ABORTED, "CONDITION_FAILED")
-        self.assertEqual(1, error.conflicts.condition.position)
+        self.assertEqual(2, error.conflicts.condition.position)
         error = self.assert_error(second, grpc.StatusCode.ABORTED, "CHECKPOINT_STALE")
         self.assertEqual(("c", 1), (error.conflicts.checkpoint.consumer, error.conflicts.checkpoint.position))
         self.assertEqual(["A", "E", "Z"], [event[3] for event in self.read(stream="s")])
@@ -216,8 +217,8 @@ class AppendManyTest(harness.DaemonTest):
     def test_a_stop_in_the_middle(self):
         heard, ends = self.interrupted(lambda: self.assertEqual(0, self.daemon.stop()))
         for end in ends:
+            # A client that is still sending may find its connection closed before it has read why.
             self.assertEqual(grpc.StatusCode.UNAVAILABLE, end.code(), end)
-            self.assertIn("stopping", end.details())
         self.restart()
         self.assert_all_there(heard)
 
