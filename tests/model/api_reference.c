@@ -259,6 +259,7 @@ static void write_all(struct reference *reference, const struct reference_append
             struct reference_event *added = add(reference, asked->expectation.stream);
             added->event = asked->events[event];
             added->as_written = added->event.encoded;
+            added->tags_written_count = added->event.tags_count;
         }
         answer->results[write].last_position = reference->head;
         answer->results[write].last_revision = stream->revision;

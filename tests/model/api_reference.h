@@ -135,6 +135,7 @@ struct reference_event {
     uint64_t changed_at;     /* operation that hid or erased it; 0: none has */
     struct bytes record;     /* as it was first seen since it was written or erased; empty: not yet */
     struct bytes as_written; /* its bytes before it was erased */
+    uint32_t tags_written_count;
 };
 
 enum reference_state { REFERENCE_ACTIVE, REFERENCE_DELETED, REFERENCE_TOMBSTONED };
@@ -143,7 +144,9 @@ struct reference_stream {
     uint64_t revision;
     enum reference_state state;
     uint64_t first_revision; /* that may be shown */
+    bool has_settings;       /* something was said of it besides its events */
     uint64_t max_count;
+    uint64_t truncate_before;
 };
 
 struct reference_checkpoint {

@@ -61,7 +61,9 @@ static daybook_v1_UpdateStreamSettingsRequest *settings_request(struct api_world
 
 static void settings_take(struct api_world *world, uint32_t index, const struct settings *asked) {
     struct reference_stream *stream = stream_at(world, index);
+    stream->has_settings = true;
     stream->max_count = asked->max_count;
+    stream->truncate_before = asked->truncate_before;
     reference_hide(world->reference, index, asked->truncate_before);
     if (asked->max_count > 0 && stream->revision > asked->max_count) {
         reference_hide(world->reference, index, stream->revision - asked->max_count + 1);
@@ -106,6 +108,7 @@ static void delete_take(struct api_world *world, uint32_t index, bool tombstone,
         reference_append_own(world->reference, index, tombstone ? "$StreamTombstoned" : "$StreamDeleted");
     cr_assert_eq(daybook_v1_DeleteStreamResponse_position(response), position);
     cr_assert_eq(daybook_v1_DeleteStreamResponse_revision(response), stream->revision);
+    stream->has_settings = true;
     stream->state = tombstone ? REFERENCE_TOMBSTONED : REFERENCE_DELETED;
     reference_hide(world->reference, index, stream->revision + 1);
 }

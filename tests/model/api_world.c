@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "sdk/runtime/codec.h"
+#include "service/api/append_streams.h"
+#include "service/api/lists.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -42,7 +44,8 @@ static void store_and_index_open(struct api_rooms *rooms) {
                                                 .map_bytes = MAP_BYTES,
                                                 .run_events_count = RUN_EVENTS_COUNT,
                                                 .store_id = store_id(rooms->store),
-                                                .log_position_end = store_position_last(rooms->store) + 1};
+                                                .log_position_end = store_position_last(rooms->store) + 1,
+                                                .store = rooms->store};
     cr_assert_not(failed(index_open(&index_options, &rooms->index, &problem)), "%s", problem.text);
     cr_assert_not(failed(terms_catch_up(rooms->store, rooms->index)));
 }
@@ -50,9 +53,15 @@ static void store_and_index_open(struct api_rooms *rooms) {
 /* Without the retention's thread: it is run when its turn comes, so that what is removed is known. */
 static void server_open(struct api_rooms *rooms) {
     daybook_status status;
+    cr_assert_not(failed(append_streams_new(&rooms->append_streams)));
+    cr_assert_not(failed(lists_open(&rooms->lists)));
     rooms->api = (struct api){.sequencer = rooms->sequencer,
                               .feed = rooms->feed,
                               .store = rooms->store,
+                              .append_streams = rooms->append_streams,
+                              .index = rooms->index,
+                              .lists = rooms->lists,
+                              .version = "0.0.0",
                               .store_id = store_id(rooms->store),
                               .event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
     const daybook_server_options options = {
@@ -84,7 +93,9 @@ void api_rooms_open(struct api_rooms *rooms) {
 void api_rooms_close(struct api_rooms *rooms) {
     for (uint32_t client = 0; client < API_CLIENTS_COUNT; client++) raw_channel_close(rooms->channels[client]);
     daybook_server_close(rooms->server);
+    lists_close(rooms->lists);
     sequencer_close(rooms->sequencer);
+    append_streams_free(rooms->append_streams);
     feed_close(rooms->feed);
     index_close(rooms->index);
     store_close(rooms->store);

@@ -25,6 +25,8 @@ struct api_rooms {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct append_streams *append_streams;
+    struct lists *lists;
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
@@ -96,6 +98,11 @@ const char *api_run_delete(struct api_world *world);         /* api_streams.c */
 const char *api_run_erase(struct api_world *world);          /* api_streams.c */
 const char *api_run_retention(struct api_world *world);      /* api_streams.c */
 const char *api_run_restart(struct api_world *world);        /* api_model_test.c */
+
+const char *api_run_append_many(struct api_world *world); /* api_append_many.c */
+const char *api_run_stream(struct api_world *world);      /* api_lists.c */
+const char *api_run_streams(struct api_world *world);     /* api_lists.c */
+const char *api_run_names(struct api_world *world);       /* api_lists.c */
 
 /* Lets every subscriber come to the head, and checks that nothing is missing. Closes one; opens it again where it was. */
 void api_subscribers_settle(struct api_world *world);
