@@ -48,7 +48,7 @@ const char *api_run_stream(struct api_world *world) {
     const struct reference_stream *stream = &world->reference->streams[index];
     daybook_v1_GetStreamRequest *request = daybook_v1_GetStreamRequest_new(world->arena);
     daybook_v1_GetStreamRequest_set_stream(request, view(reference_streams[index]));
-    struct answer answer = api_call(world, METHOD_GET_STREAM, request, &daybook_v1_GetStreamRequest_msginit);
+    struct answer answer = api_call_when_ready(world, METHOD_GET_STREAM, request, &daybook_v1_GetStreamRequest_msginit);
     const char *outcome = NULL;
     if (stream->revision == 0 && !stream->has_settings) {
         outcome = api_expect(&answer, DAYBOOK_NOT_FOUND, "STREAM_NOT_FOUND");
@@ -101,7 +101,8 @@ static const daybook_v1_ListStreamsResponse *streams_page(struct api_world *worl
     daybook_v1_ListStreamsRequest_set_page_size(request, page_size);
     daybook_v1_ListStreamsRequest_set_page_token(request, token);
     if (by_change) daybook_v1_ListStreamsRequest_set_order(request, daybook_v1_STREAM_ORDER_LAST_CHANGE);
-    struct answer answer = api_call(world, METHOD_LIST_STREAMS, request, &daybook_v1_ListStreamsRequest_msginit);
+    struct answer answer =
+        api_call_when_ready(world, METHOD_LIST_STREAMS, request, &daybook_v1_ListStreamsRequest_msginit);
     const daybook_v1_ListStreamsResponse *response =
         api_response(world, &answer, &daybook_v1_ListStreamsResponse_msginit);
     answer_free(&answer);
@@ -198,8 +199,8 @@ const char *api_run_names(struct api_world *world) {
         daybook_v1_ListTypesRequest *request = daybook_v1_ListTypesRequest_new(world->arena);
         daybook_v1_ListTypesRequest_set_page_size(request, page_size);
         daybook_v1_ListTypesRequest_set_page_token(request, token);
-        struct answer answer = api_call(world, are_tags ? METHOD_LIST_TAGS : METHOD_LIST_TYPES, request,
-                                        &daybook_v1_ListTypesRequest_msginit);
+        struct answer answer = api_call_when_ready(world, are_tags ? METHOD_LIST_TAGS : METHOD_LIST_TYPES, request,
+                                                   &daybook_v1_ListTypesRequest_msginit);
         const daybook_v1_ListTypesResponse *response =
             api_response(world, &answer, &daybook_v1_ListTypesResponse_msginit);
         answer_free(&answer);

@@ -45,6 +45,8 @@ static struct operation operations[] = {
     {.name = "delete a stream", .weight = 12, .run = api_run_delete},
     {.name = "erase events", .weight = 20, .run = api_run_erase},
     {.name = "remove by retention", .weight = 6, .run = api_run_retention},
+    {.name = "compact", .weight = 5, .run = api_run_compact},
+    {.name = "reindex", .weight = 5, .run = api_run_reindex},
     {.name = "restart", .weight = 2, .run = api_run_restart},
 };
 #define OPERATIONS_KINDS_COUNT (sizeof operations / sizeof operations[0])
@@ -53,6 +55,7 @@ static struct operation operations[] = {
 const char *api_run_restart(struct api_world *world) {
     bool open[API_SUBSCRIBERS_COUNT];
     const bool settles = api_one_in(world, 2);
+    api_maintenance_end(world);
     if (settles) api_subscribers_settle(world);
     for (uint32_t index = 0; index < API_SUBSCRIBERS_COUNT; index++) {
         open[index] = world->subscribers[index].call != NULL;
@@ -102,6 +105,7 @@ static void episode(struct api_world *world, uint64_t operations_count) {
     world->kept_count = 0;
     api_rooms_open(&world->rooms);
     while (operations_count-- > 0) operation_run(world);
+    api_maintenance_end(world);
     api_subscribers_settle(world);
     for (uint32_t index = 0; index < API_SUBSCRIBERS_COUNT; index++) {
         if (world->subscribers[index].call != NULL) api_subscriber_close(&world->subscribers[index]);

@@ -1,12 +1,14 @@
 #include "tests/model/api_world.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <string.h>
 
 #include "sdk/runtime/codec.h"
 #include "service/api/append_streams.h"
 #include "service/api/lists.h"
 #include "service/base/limits.h"
+#include "service/commit/compactor.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
 #include "service/store/index.h"
@@ -58,6 +60,7 @@ static void server_open(struct api_rooms *rooms) {
     rooms->api = (struct api){.sequencer = rooms->sequencer,
                               .feed = rooms->feed,
                               .store = rooms->store,
+                              .compactor = rooms->compactor,
                               .append_streams = rooms->append_streams,
                               .index = rooms->index,
                               .lists = rooms->lists,
@@ -84,6 +87,7 @@ void api_rooms_open(struct api_rooms *rooms) {
     const struct sequencer_options sequencer_options = {
         .store = rooms->store, .index = rooms->index, .listener = &rooms->listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms->sequencer)));
+    cr_assert_not(failed(compactor_open(rooms->store, rooms->sequencer, &rooms->compactor)));
     server_open(rooms);
     for (uint32_t client = 0; client < API_CLIENTS_COUNT; client++) {
         rooms->channels[client] = raw_channel_open(daybook_server_port(rooms->server));
@@ -94,6 +98,7 @@ void api_rooms_close(struct api_rooms *rooms) {
     for (uint32_t client = 0; client < API_CLIENTS_COUNT; client++) raw_channel_close(rooms->channels[client]);
     daybook_server_close(rooms->server);
     lists_close(rooms->lists);
+    compactor_close(rooms->compactor);
     sequencer_close(rooms->sequencer);
     append_streams_free(rooms->append_streams);
     feed_close(rooms->feed);
@@ -179,6 +184,18 @@ static upb_StringView encode(struct api_world *world, const void *message, const
 
 struct answer api_call(struct api_world *world, const char *method, const void *request, const upb_MiniTable *layout) {
     return api_call_bytes(world, method, encode(world, request, layout));
+}
+
+struct answer api_call_when_ready(struct api_world *world, const char *method, const void *request,
+                                  const upb_MiniTable *layout) {
+    for (;;) {
+        struct answer answer = api_call(world, method, request, layout);
+        const bool is_ready = answer.status.code != DAYBOOK_UNAVAILABLE;
+        if (is_ready) return answer;
+        answer_expect(&answer, DAYBOOK_UNAVAILABLE, "NOT_READY");
+        answer_free(&answer);
+        sched_yield();
+    }
 }
 
 struct answer api_call_bytes(struct api_world *world, const char *method, upb_StringView request) {

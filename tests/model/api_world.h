@@ -25,6 +25,7 @@ struct api_rooms {
     struct index *index;
     struct feed *feed;
     struct sequencer *sequencer;
+    struct compactor *compactor;
     struct append_streams *append_streams;
     struct lists *lists;
     struct commit_listener listener;
@@ -50,6 +51,8 @@ struct api_world {
     struct api_subscriber subscribers[API_SUBSCRIBERS_COUNT];
     struct reference_append kept[API_APPENDS_KEPT]; /* appends that were made before, to be tried again */
     uint64_t kept_count;                            /* of all that were ever kept */
+    struct raw_call *compaction;                    /* one that goes on across operations; NULL: none does */
+    struct raw_call *reindexing;
     uint64_t ids_count;
     uint64_t events_checked_count;
     uint64_t responses_checked_count;
@@ -73,6 +76,9 @@ daybook_v1_Filter *api_filter_message(struct api_world *world, const struct refe
 /* A unary call; the caller frees the answer. `request` is a message of this layout. */
 struct answer api_call(struct api_world *world, const char *method, const void *request, const upb_MiniTable *layout);
 struct answer api_call_bytes(struct api_world *world, const char *method, upb_StringView request);
+/* The same, once more for as long as the daemon is not ready for it. */
+struct answer api_call_when_ready(struct api_world *world, const char *method, const void *request,
+                                  const upb_MiniTable *layout);
 /* The response of an answer, which must be there. */
 const void *api_response(struct api_world *world, const struct answer *answer, const upb_MiniTable *layout);
 /* Starts a stream. */
@@ -103,6 +109,12 @@ const char *api_run_append_many(struct api_world *world); /* api_append_many.c *
 const char *api_run_stream(struct api_world *world);      /* api_lists.c */
 const char *api_run_streams(struct api_world *world);     /* api_lists.c */
 const char *api_run_names(struct api_world *world);       /* api_lists.c */
+
+const char *api_run_compact(struct api_world *world); /* api_maintenance.c */
+const char *api_run_reindex(struct api_world *world); /* api_maintenance.c */
+
+/* Waits for the end of a compaction and of a new index that go on. */
+void api_maintenance_end(struct api_world *world);
 
 /* Lets every subscriber come to the head, and checks that nothing is missing. Closes one; opens it again where it was. */
 void api_subscribers_settle(struct api_world *world);

@@ -370,7 +370,7 @@ static void subscriber_take(struct world *world, struct subscriber *subscriber, 
     for (uint32_t index = 0; index < count; index++) {
         struct feed_message message;
         reader_let_go(&subscriber->reader);
-        if (!reader_take(&subscriber->reader, 0, &message)) return;
+        if (!reader_receive(&subscriber->reader, 0, &message)) return;
         response_check(world, subscriber, message);
         message.release(message.context);
     }
@@ -396,7 +396,7 @@ static void subscribers_settle(struct world *world) {
         while (subscriber->open && (subscriber->position < world->model->head || !subscriber->caught_up)) {
             struct feed_message message;
             reader_let_go(&subscriber->reader);
-            cr_assert(reader_take(&subscriber->reader, PATIENCE_MS, &message), "a subscriber hangs at %lu of %lu",
+            cr_assert(reader_receive(&subscriber->reader, PATIENCE_MS, &message), "a subscriber hangs at %lu of %lu",
                       (unsigned long)subscriber->position, (unsigned long)world->model->head);
             response_check(world, subscriber, message);
             message.release(message.context);
@@ -426,7 +426,7 @@ static void read_check(struct world *world, struct reader *reader, const struct 
     uint64_t position = backward ? world->model->head + 1 : 0;
     uint64_t left = options->limit == 0 ? UINT64_MAX : options->limit;
     struct feed_message message;
-    while (reader_take(reader, 0, &message)) {
+    while (reader_receive(reader, 0, &message)) {
         struct response response = response_read(bytes_of(message.data, message.size));
         struct bytes record;
         cr_assert_eq(response.fields[2], world->model->head);

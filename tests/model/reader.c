@@ -65,7 +65,7 @@ static struct timespec after_ms(uint64_t wait_ms) {
     return until;
 }
 
-bool reader_take(struct reader *reader, uint32_t wait_ms, struct feed_message *ret_message) {
+bool reader_receive(struct reader *reader, uint32_t wait_ms, struct feed_message *ret_message) {
     const struct timespec until = after_ms(wait_ms);
     pthread_mutex_lock(&reader->mutex);
     while (reader->first == NULL && !reader->ended) {
@@ -115,7 +115,7 @@ void reader_finish(struct reader *reader) {
     pthread_mutex_unlock(&reader->mutex);
     struct feed_message message;
     reader->ended = true;
-    while (reader_take(reader, 0, &message)) message.release(message.context);
+    while (reader_receive(reader, 0, &message)) message.release(message.context);
     pthread_cond_destroy(&reader->changed);
     pthread_mutex_destroy(&reader->mutex);
 }

@@ -37,7 +37,7 @@ void reader_init(struct reader *reader, bool slow);
 void reader_let_go(struct reader *reader);
 
 /* Takes the next message; waits for one, for the end, or at most `wait_ms`. The caller calls its `release`. */
-bool reader_take(struct reader *reader, uint32_t wait_ms, struct feed_message *ret_message);
+bool reader_receive(struct reader *reader, uint32_t wait_ms, struct feed_message *ret_message);
 
 /* Waits until the reading has ended, letting slow messages go. */
 void reader_wait_end(struct reader *reader);

@@ -78,7 +78,7 @@ static void expect_read(uint64_t first, int64_t step, uint64_t count) {
     struct feed_message message;
     uint64_t position = first;
     uint64_t seen_count = 0;
-    while (reader_take(&reader, LONG_MS, &message)) {
+    while (reader_receive(&reader, LONG_MS, &message)) {
         struct response response = response_read(bytes_of(message.data, message.size));
         cr_assert_eq(response.fields[2], RECORDS_COUNT, "the head");
         struct bytes record;
@@ -144,7 +144,7 @@ static struct response follow_to(uint64_t *position, uint64_t last) {
     struct response response = {0};
     while (*position < last) {
         struct feed_message message;
-        cr_assert(reader_take(&reader, LONG_MS, &message), "position %lu", (unsigned long)*position);
+        cr_assert(reader_receive(&reader, LONG_MS, &message), "position %lu", (unsigned long)*position);
         response = response_read(bytes_of(message.data, message.size));
         struct bytes record;
         while (response_take(&response, &record)) cr_assert_eq(record_position(record), ++*position);
@@ -168,7 +168,7 @@ Test(feed, a_subscription_catches_up_and_follows) {
 Test(feed, a_subscription_from_the_end_hears_of_what_comes) {
     subscribe((struct subscribe_options){.from_end = true, .heartbeat_ms = LONG_MS});
     struct feed_message message;
-    cr_assert(reader_take(&reader, LONG_MS, &message));
+    cr_assert(reader_receive(&reader, LONG_MS, &message));
     const struct response response = response_read(bytes_of(message.data, message.size));
     cr_assert_eq(response.fields[2], RECORDS_COUNT);
     cr_assert_eq(response.fields[4], 1);
@@ -184,7 +184,7 @@ Test(feed, an_idle_subscription_has_a_heartbeat) {
     uint32_t heartbeats_count = 0;
     while (heartbeats_count < 3) {
         struct feed_message message;
-        cr_assert(reader_take(&reader, LONG_MS, &message));
+        cr_assert(reader_receive(&reader, LONG_MS, &message));
         const struct response response = response_read(bytes_of(message.data, message.size));
         heartbeats_count += (uint32_t)response.fields[6];
         cr_assert_eq(response.fields[2], RECORDS_COUNT, "it tells the position");
@@ -214,7 +214,7 @@ Test(feed, a_canceled_reading_is_closed_and_gives_everything_back) {
     reader_init(&reader, true);
     subscribe((struct subscribe_options){.heartbeat_ms = LONG_MS});
     struct feed_message message;
-    cr_assert(reader_take(&reader, LONG_MS, &message));
+    cr_assert(reader_receive(&reader, LONG_MS, &message));
     message.release(message.context);
     reading_cancel(reader.reading);
     reading_sent(reader.reading, false);
