@@ -11,7 +11,14 @@
 
 #include "service/base/limits.h"
 
-enum setting_kind { SETTING_TEXT, SETTING_LOG_LEVEL, SETTING_LOG_FORMAT, SETTING_NUMBER, SETTING_SWITCH };
+enum setting_kind {
+    SETTING_TEXT,
+    SETTING_LOG_LEVEL,
+    SETTING_LOG_FORMAT,
+    SETTING_ID_INDEX,
+    SETTING_NUMBER,
+    SETTING_SWITCH
+};
 
 /* The one table: flag --name VALUE, variable DAYBOOK_NAME, default, allowed numbers. */
 struct setting {
@@ -44,6 +51,9 @@ static const struct setting settings[] = {
      SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},
     {"retention-interval-ms", "MILLISECONDS", "how often events that have become too old are looked for", "60000",
      SETTING_NUMBER, SETTING_AT(retention_interval_ms), RETENTION_INTERVAL_MS_MIN, 86400000},
+    {"id-index", "WHICH",
+     "ids by which appends made again are recognised: permanent (all), or window:N (of the N newest events)",
+     "permanent", SETTING_ID_INDEX, SETTING_AT(id_index_text), 0, 0},
     {"log-map-bytes", "BYTES", "largest size of the log's file (address space, not memory)", "1099511627776",
      SETTING_NUMBER, SETTING_AT(log_map_bytes), MIB(16), GIB(16384)},
     {"remote-file-system", NULL, "allow the data directory on a network file system, where LMDB is not safe", "false",
@@ -84,6 +94,26 @@ static result switch_set(const struct setting *setting, const char *text, const 
     return RESULT_OK;
 }
 
+/* "permanent", or "window:" and a number. */
+static result id_index_parse(const char *text, uint64_t *ret_window) {
+    static const char prefix[] = "window:";
+    if (strcmp(text, "permanent") == 0) {
+        *ret_window = 0;
+        return RESULT_OK;
+    }
+    if (strncmp(text, prefix, strlen(prefix)) != 0) return failure_result(FAILURE_INPUT);
+    const char *digits = text + strlen(prefix);
+    char *end;
+    errno = 0;
+    const unsigned long long number = strtoull(digits, &end, 10);
+    if (!isdigit((unsigned char)digits[0]) || *end != '\0' || errno != 0 || number == 0 ||
+        number > IDS_WINDOW_EVENTS_COUNT_MAX) {
+        return failure_result(FAILURE_INPUT);
+    }
+    *ret_window = number;
+    return RESULT_OK;
+}
+
 static result text_set(const struct setting *setting, const char *text, const char *origin, struct config *config,
                        struct problem *ret_problem) {
     if (text[0] == '\0') {
@@ -96,6 +126,11 @@ static result text_set(const struct setting *setting, const char *text, const ch
     }
     if (setting->kind == SETTING_LOG_FORMAT && failed(log_format_parse(text, &config->log_format))) {
         problem_set(ret_problem, "%s is \"%s\": text or json is needed", origin, text);
+        return failure_result(FAILURE_INPUT);
+    }
+    if (setting->kind == SETTING_ID_INDEX && failed(id_index_parse(text, &config->ids_window))) {
+        problem_set(ret_problem, "%s is \"%s\": permanent, or window:N with N from 1 to %" PRIu64 " is needed", origin,
+                    text, (uint64_t)IDS_WINDOW_EVENTS_COUNT_MAX);
         return failure_result(FAILURE_INPUT);
     }
     *(const char **)((char *)config + setting->offset) = text;
@@ -185,6 +220,7 @@ void config_log(const struct config *config) {
              config->log_level_text, "log_format", config->log_format_text, "event_bytes_max",
              log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "grpc_threads",
              log_number(config->grpc_threads), "reader_threads", log_number(config->reader_threads),
-             "retention_interval_ms", log_number(config->retention_interval_ms), "log_map_bytes",
-             log_number(config->log_map_bytes), "remote_file_system", config->remote_file_system ? "true" : "false");
+             "retention_interval_ms", log_number(config->retention_interval_ms), "id_index", config->id_index_text,
+             "log_map_bytes", log_number(config->log_map_bytes), "remote_file_system",
+             config->remote_file_system ? "true" : "false");
 }

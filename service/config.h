@@ -19,6 +19,8 @@ struct config {
     const char *log_format_text;
     enum log_level log_level;
     enum log_format log_format;
+    const char *id_index_text;
+    uint64_t ids_window; /* of --id-index; 0: permanent */
     uint64_t event_bytes_max;
     uint64_t drain_ms;
     uint64_t grpc_threads; /* 0: the daemon chooses by the number of cores */

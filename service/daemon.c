@@ -76,11 +76,12 @@ static enum daemon_exit exit_of(enum failure failure) {
     }
 }
 
-static result index_prepare(struct daemon *daemon, struct problem *ret_problem) {
+static result index_prepare(struct daemon *daemon, uint64_t ids_window, struct problem *ret_problem) {
     char directory[PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s/index", store_directory(daemon->store));
     const struct index_options options = {.directory = directory,
                                           .store_id = store_id(daemon->store),
+                                          .ids_window = ids_window,
                                           .log_position_end = store_position_last(daemon->store) + 1,
                                           .store = daemon->store};
     TRY(index_open(&options, &daemon->index, ret_problem));
@@ -98,7 +99,7 @@ static result rooms_open(struct daemon *daemon, const struct config *config, str
                                                 .map_bytes = config->log_map_bytes,
                                                 .remote_file_system_allowed = config->remote_file_system};
     TRY(store_open(&store_options, &daemon->store, ret_problem));
-    TRY(index_prepare(daemon, ret_problem));
+    TRY(index_prepare(daemon, config->ids_window, ret_problem));
     problem_set(ret_problem, "out of memory or threads at the start");
     const struct feed_options feed_options = {.store = daemon->store,
                                               .index = daemon->index,

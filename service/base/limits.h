@@ -139,6 +139,8 @@
 #define NAMES_TAIL_KEPT_SECONDS 60
 /* Events that one page of a list by last change looks at; with fewer streams than asked for it ends there. */
 #define LAST_CHANGE_EVENTS_COUNT_MAX 16384
+/* The largest window of event ids (--id-index): far more events than a log holds. */
+#define IDS_WINDOW_EVENTS_COUNT_MAX 1000000000000000
 /* Streams whose last revision is kept in memory. */
 #define STREAM_CACHE_COUNT_MAX 65536
 

@@ -13,7 +13,9 @@
 #define HITS_COUNT_MAX 16
 
 struct replays {
+    const struct store *store;
     struct index *index;
+    uint64_t window; /* ids of so many of the newest events are known; 0: of all */
     struct store_reader *reader;
     bool is_reading;
     struct pending pending;
@@ -25,7 +27,9 @@ struct replays {
 result replays_new(struct store *store, struct index *index, struct replays **ret_replays) {
     struct replays *replays = calloc(1, sizeof *replays);
     if (replays == NULL) return failure_result(FAILURE_MEMORY);
+    replays->store = store;
     replays->index = index;
+    replays->window = index_ids_window(index);
     const result outcome = store_reader_open(store, &replays->reader);
     if (failed(outcome)) {
         replays_free(replays);
@@ -96,17 +100,28 @@ static result id_is_of(struct replays *replays, const struct chunk *chunk, uint6
     return RESULT_OK;
 }
 
+/* Whether an event is among those whose ids count, at this moment of the log: so the answer is the same wherever the log is
+ * applied, whatever the index still has. */
+static bool is_known(const struct replays *replays, uint64_t position) {
+    return replays->window == 0 || store_position_last(replays->store) - position < replays->window;
+}
+
 /* The position of the event with this id, 0 when it is new. `newest` is the newest entry of its term. */
 static result position_find(struct replays *replays, const struct append_event *event, const struct index_entry *newest,
                             const struct chunk *chunk, uint64_t *ret_position) {
     *ret_position = 0;
-    if (pending_get(&replays->pending, event->id_term, event->id, ret_position)) return RESULT_OK;
-    if (newest->position == 0) return RESULT_OK;
+    uint64_t position;
+    if (pending_get(&replays->pending, event->id_term, event->id, &position) && is_known(replays, position)) {
+        *ret_position = position;
+        return RESULT_OK;
+    }
+    if (newest->position == 0 || !is_known(replays, newest->position)) return RESULT_OK;
     struct index_entry hits[HITS_COUNT_MAX];
     uint32_t count;
     TRY(index_range(replays->index, event->id_term, UINT64_MAX, INDEX_BACKWARD, HITS_COUNT_MAX, hits, &count));
     for (uint32_t index = 0; index < count && *ret_position == 0; index++) {
         bool is_it;
+        if (!is_known(replays, hits[index].position)) break; /* so are all after it */
         TRY(id_is_of(replays, chunk, hits[index].position, event->id, &is_it));
         if (is_it) *ret_position = hits[index].position;
     }

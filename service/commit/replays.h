@@ -4,7 +4,7 @@
  * in the same streams, in the same order and with the same bytes, the answer is the original one, whatever the request
  * expects of its streams now. When only some are known, or one has other content, it is refused.
  * Known is what earlier requests of the group have written (pending) and what the index has, each hit verified against
- * the record's own bytes.
+ * the record's own bytes. With a window (index_ids_window) only the newest events count.
  * Ownership: borrows store and index; pending ids are views of the group's requests. Threads: the sequencer's. */
 #ifndef SERVICE_COMMIT_REPLAYS_H
 #define SERVICE_COMMIT_REPLAYS_H

@@ -101,6 +101,17 @@ static result log_compare(struct index_catalog *catalog, uint64_t log_position_e
     return failure_result(FAILURE_CORRUPT);
 }
 
+/* Whether the ids are there that the window asks for: one that was opened with a smaller window has dropped more. */
+static result ids_compare(struct index_catalog *catalog, uint64_t ids_window, struct problem *ret_problem) {
+    struct index_run *runs[INDEX_TABLES_COUNT];
+    const uint32_t count = index_catalog_runs(catalog, runs);
+    const uint64_t position_last = count > 0 ? runs[count - 1]->position_last : 0;
+    const uint64_t needed = ids_window == 0 || position_last < ids_window ? 1 : position_last - ids_window + 1;
+    if (catalog->ids_position_first <= needed) return RESULT_OK;
+    problem_set(ret_problem, "it has not kept all ids that --id-index asks for");
+    return failure_result(FAILURE_FORMAT);
+}
+
 /* Opens environment and catalog. The catalog is read before the thread runs, so it is complete. */
 static result try_open(struct index_part *index, const struct index_options *options, struct problem *ret_problem) {
     if (is_marked_damaged(index->directory)) {
@@ -119,6 +130,7 @@ static result try_open(struct index_part *index, const struct index_options *opt
     assert(code == MDB_SUCCESS);
     result outcome = index_catalog_open(&index->environment, options->store_id, &index->catalog, ret_problem);
     if (!failed(outcome)) outcome = log_compare(&index->catalog, options->log_position_end, ret_problem);
+    if (!failed(outcome)) outcome = ids_compare(&index->catalog, options->ids_window, ret_problem);
     if (!failed(outcome)) outcome = index_catalog_clean(&index->catalog, &index->environment);
     if (failed(outcome)) {
         index_catalog_close(&index->catalog);

@@ -1,8 +1,9 @@
 /* index.h: from names to events; derived from the log, hidden behind add, last and range.
  *
  * An entry says: `term` (a stream, a type, a tag, an event id; see checksum.h) has, under `number`, the event at
- * `position`. For streams the number is the revision, for types, tags and ids the position. Within one term numbers
- * ascend with positions, and a number is never greater than its position.
+ * `position`. For streams the number is the revision, for types and tags the position, for ids 0 (INDEX_ID_NUMBER), which
+ * tells an id's entry from all others. Within one term numbers do not descend with positions, and a number is never greater
+ * than its position.
  *
  * Shape (ARCHITECTURE.md): entries of the newest events live in memory (the tail, index_segment.h). Every
  * INDEX_RUN_EVENTS_COUNT events the index thread sorts them into one new run, a table of DIR/index filled in key order
@@ -30,10 +31,13 @@ struct index_options {
     uint64_t map_bytes;        /* 0: INDEX_MAP_BYTES_DEFAULT */
     uint32_t run_events_count; /* 0: INDEX_RUN_EVENTS_COUNT; tests use small ones */
     const char *store_id;      /* an index of another store is thrown away and built anew */
+    uint64_t ids_window;       /* ids of this many of the newest events are kept, at least; 0: of all */
     uint64_t log_position_end; /* one that has this position or a later one, too: the log was restored; 0: not asked */
     struct store
         *store; /* whose names are catalogued (index_names.h), and which is closed after the index; NULL: no names */
 };
+
+#define INDEX_ID_NUMBER 0
 
 struct index_entry {
     struct term term;
@@ -41,13 +45,17 @@ struct index_entry {
     uint64_t position;
 };
 
-/* Opens the index. One that is missing, damaged, of another store or of another format is begun anew (a log line says so):
+/* Opens the index. One that is missing, damaged, of another store or of another format, or that has not kept the ids that
+ * `ids_window` asks for, is begun anew (a log line says so):
  * the caller then adds the whole log. Failures: FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_MEMORY. */
 MUST_USE result index_open(const struct index_options *options, struct index **ret_index, struct problem *ret_problem);
 
 /* Stops the thread after its current step. What is only in memory is added again after the next open. NULL is allowed.
  * Returns NULL. */
 struct index *index_close(struct index *index);
+
+/* The option; does not change. Ids of older events may still be found. */
+uint64_t index_ids_window(const struct index *index);
 
 /* Everything up to this position is in runs; the caller adds what the log has after it, before the first query. */
 uint64_t index_position(struct index *index);

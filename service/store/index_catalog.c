@@ -12,8 +12,8 @@
 
 /* The record of a run, key and value in one; see index_catalog.h. */
 #define RECORD_KEY_BYTES    8
-#define RECORD_SUMMED_BYTES 44
-#define RECORD_BYTES        48
+#define RECORD_SUMMED_BYTES 52
+#define RECORD_BYTES        56
 
 struct record_bytes {
     uint8_t bytes[RECORD_BYTES];
@@ -22,8 +22,8 @@ struct record_bytes {
 _Static_assert(INDEX_TABLES_COUNT <= 999, "a table's name has three digits");
 
 static struct record_bytes record_of(const struct index_run *run) {
-    const uint64_t numbers[4] = {htobe64(run->position_first), htobe64(run->position_last), htobe64(run->entries_count),
-                                 htobe64(run->terms_count)};
+    const uint64_t numbers[5] = {htobe64(run->position_first), htobe64(run->position_last), htobe64(run->entries_count),
+                                 htobe64(run->terms_count), htobe64(run->ids_count)};
     const uint32_t small[3] = {htobe32(run->level), htobe32(run->filter.number), htobe32(run->filter.blocks_count)};
     struct record_bytes record;
     _Static_assert(sizeof numbers + sizeof small == RECORD_SUMMED_BYTES, "a record has no gap");
@@ -48,7 +48,7 @@ static bool record_take(struct index_catalog *catalog, const MDB_val *key, const
     if (key->mv_size != RECORD_KEY_BYTES || value->mv_size != RECORD_BYTES - RECORD_KEY_BYTES) return false;
     memcpy(record.bytes, key->mv_data, key->mv_size);
     memcpy(record.bytes + RECORD_KEY_BYTES, value->mv_data, value->mv_size);
-    uint64_t numbers[4];
+    uint64_t numbers[5];
     uint32_t small[3];
     uint32_t checksum;
     memcpy(numbers, record.bytes, sizeof numbers);
@@ -62,6 +62,7 @@ static bool record_take(struct index_catalog *catalog, const MDB_val *key, const
     run->position_last = be64toh(numbers[1]);
     run->entries_count = be64toh(numbers[2]);
     run->terms_count = be64toh(numbers[3]);
+    run->ids_count = be64toh(numbers[4]);
     run->filter.blocks_count = be32toh(small[2]);
     run->filter.seed = index_filter_seed(run->position_first, run->position_last);
     run->level = be32toh(small[0]);
@@ -107,6 +108,42 @@ static result meta_check(const struct index_catalog *catalog, MDB_txn *transacti
     outcome = meta_compare(catalog, transaction, store_name, store_content);
     if (failed(outcome)) problem_set(ret_problem, "it is of another store");
     return outcome;
+}
+
+/* "ids" as it is stored. */
+struct ids_bytes {
+    uint8_t bytes[12];
+};
+
+static struct ids_bytes ids_of(uint64_t ids_position_first) {
+    const uint64_t stored = htole64(ids_position_first);
+    const uint32_t checksum = htole32(checksum_crc32c(bytes_of(&stored, sizeof stored)));
+    struct ids_bytes ids;
+    memcpy(ids.bytes, &stored, sizeof stored);
+    memcpy(ids.bytes + sizeof stored, &checksum, sizeof checksum);
+    return ids;
+}
+
+result index_catalog_ids_put(const struct index_catalog *catalog, MDB_txn *transaction, uint64_t ids_position_first) {
+    const struct ids_bytes ids = ids_of(ids_position_first);
+    return meta_write(catalog, transaction, bytes_of_text("ids"), bytes_of(ids.bytes, sizeof ids.bytes));
+}
+
+static result ids_read(struct index_catalog *catalog, MDB_txn *transaction) {
+    MDB_val key = {.mv_size = 3, .mv_data = (void *)(uintptr_t) "ids"};
+    MDB_val value;
+    catalog->ids_position_first = 1;
+    const int code = mdb_get(transaction, catalog->meta, &key, &value);
+    if (code == MDB_NOTFOUND) return RESULT_OK;
+    TRY(environment_result(code, "read the index's meta"));
+    uint64_t stored = 0;
+    if (value.mv_size == sizeof(struct ids_bytes)) memcpy(&stored, value.mv_data, sizeof stored);
+    const struct ids_bytes expected = ids_of(le64toh(stored));
+    if (!bytes_equal(bytes_of(value.mv_data, value.mv_size), bytes_of(expected.bytes, sizeof expected.bytes))) {
+        return failure_result(FAILURE_CORRUPT);
+    }
+    catalog->ids_position_first = le64toh(stored);
+    return RESULT_OK;
 }
 
 static result runs_read(struct index_catalog *catalog, MDB_txn *transaction) {
@@ -163,6 +200,7 @@ static result catalog_read(struct index_catalog *catalog, MDB_txn *transaction, 
                            struct problem *ret_problem) {
     TRY(tables_open(catalog, transaction));
     TRY(meta_check(catalog, transaction, store_id, is_new, ret_problem));
+    TRY(ids_read(catalog, transaction));
     TRY(runs_read(catalog, transaction));
     return runs_check(catalog, transaction);
 }
@@ -254,6 +292,7 @@ result index_catalog_take(struct index_catalog *catalog, uint32_t level, uint64_
     run->level = level;
     run->entries_count = 0;
     run->terms_count = 0;
+    run->ids_count = 0;
     *ret_run = run;
     return RESULT_OK;
 }

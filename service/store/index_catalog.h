@@ -1,9 +1,10 @@
 /* index_catalog.h: which tables of DIR/index are runs, and whose index it is.
  *
- * Table `meta`: "format" = INDEX_FORMAT (4 bytes, little-endian), "store" = the store's id.
+ * Table `meta`: "format" = INDEX_FORMAT (4 bytes, little-endian), "store" = the store's id, "ids" = the position from which on
+ * all ids are kept (8 bytes, little-endian, then their CRC32C; not there: all are).
  * Table `runs`, one record a run; a run counts only once it is here, in the transaction that completes it:
  *   key     first position (8 bytes, big-endian)
- *   value   last position (8), entries (8), terms (8), level (4), number of its table (4), blocks of its filter (4), all
+ *   value   last position (8), entries (8), terms (8), ids (8), level (4), number of its table (4), blocks of its filter (4), all
  *           big-endian; CRC32C of key and value before it (4 bytes, little-endian)
  * Tables `run 000`.. : INDEX_TABLES_COUNT of them, made with the index; each is empty, a run, or (after a crash) the rest
  * of one, which is emptied when the index is opened. Table `filters`: the filters of the runs, by number of table.
@@ -22,7 +23,7 @@
 #include "service/store/environment.h"
 #include "service/store/index_run.h"
 
-#define INDEX_FORMAT               3
+#define INDEX_FORMAT               4
 #define INDEX_LEVELS_COUNT         7
 #define INDEX_LEVEL_RUNS_COUNT_MAX (2 * INDEX_RUNS_MERGED_COUNT)
 #define INDEX_TABLES_COUNT         (INDEX_LEVELS_COUNT * INDEX_LEVEL_RUNS_COUNT_MAX)
@@ -33,6 +34,7 @@ struct index_catalog {
     MDB_dbi meta;
     MDB_dbi runs;
     MDB_dbi filters;
+    uint64_t ids_position_first; /* ids of the events before it may have been dropped */
     struct index_run tables[INDEX_TABLES_COUNT];
 };
 
@@ -63,6 +65,11 @@ MUST_USE result index_catalog_put(const struct index_catalog *catalog, MDB_txn *
                                   const struct index_run *run);
 MUST_USE result index_catalog_remove(const struct index_catalog *catalog, MDB_txn *transaction,
                                      const struct index_run *run);
+
+/* Notes that ids before a position are dropped, in the transaction that does it. The catalog itself is changed by the caller
+ * after the commit. */
+MUST_USE result index_catalog_ids_put(const struct index_catalog *catalog, MDB_txn *transaction,
+                                      uint64_t ids_position_first);
 
 /* Empties the table of a run that nothing shows or lists, in a transaction of its own, and gives it back. */
 MUST_USE result index_catalog_empty(struct environment *environment, struct index_run *run);

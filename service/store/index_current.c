@@ -89,6 +89,10 @@ result index_add(struct index *index, uint64_t position, const struct index_entr
     return outcome;
 }
 
+uint64_t index_ids_window(const struct index *index) {
+    return index->options.ids_window;
+}
+
 uint64_t index_position(struct index *index) {
     struct index_part *part = index_hold(index);
     const uint64_t position = atomic_load_explicit(&part->position, memory_order_acquire);

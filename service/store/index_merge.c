@@ -21,15 +21,18 @@ struct index_merge {
     struct index_catalog *catalog;
     struct index_run *runs[COUNT];
     struct source sources[COUNT];
+    uint64_t ids_position_first;
+    uint64_t dropped_count; /* ids before it */
     struct index_run_writer writer;
 };
 
 result index_merge_new(struct environment *environment, struct index_catalog *catalog,
-                       struct index_run *const sources[COUNT], struct index_run *output,
+                       struct index_run *const sources[COUNT], struct index_run *output, uint64_t ids_position_first,
                        struct index_merge **ret_merge) {
     struct index_merge *merge = calloc(1, sizeof *merge);
     if (merge == NULL) return failure_result(FAILURE_MEMORY);
     merge->catalog = catalog;
+    merge->ids_position_first = ids_position_first;
     for (uint32_t index = 0; index < COUNT; index++) {
         assert(sources[index]->state == INDEX_RUN_LISTED);
         assert(index == 0 || sources[index]->position_first == sources[index - 1]->position_last + 1);
@@ -110,7 +113,12 @@ static result entries_move(struct index_merge *merge, bool *ret_is_complete) {
             *ret_is_complete = true;
             return RESULT_OK;
         }
-        TRY(index_run_writer_add(&merge->writer, index_cursor_key(&source->cursor)));
+        const uint8_t *key = index_cursor_key(&source->cursor);
+        if (index_key_is_id(key) && index_key_position(key) < merge->ids_position_first) {
+            merge->dropped_count++;
+        } else {
+            TRY(index_run_writer_add(&merge->writer, key));
+        }
         TRY(source_moved(source, index_cursor_next(&source->cursor)));
     }
     *ret_is_complete = false;
@@ -126,10 +134,14 @@ static result output_list(struct index_merge *merge) {
         entries_count += merge->runs[index]->entries_count;
         TRY(index_catalog_remove(merge->catalog, writer->transaction, merge->runs[index]));
     }
-    if (entries_count != writer->run->entries_count) {
+    const uint64_t found_count = writer->run->entries_count + merge->dropped_count;
+    if (entries_count != found_count) {
         log_error("runs of the index have lost entries", "listed", log_number(entries_count), "found",
-                  log_number(writer->run->entries_count));
+                  log_number(found_count));
         return failure_result(FAILURE_CORRUPT);
+    }
+    if (merge->ids_position_first > merge->catalog->ids_position_first) {
+        TRY(index_catalog_ids_put(merge->catalog, writer->transaction, merge->ids_position_first));
     }
     return index_catalog_put(merge->catalog, writer->transaction, writer->run);
 }
@@ -139,7 +151,11 @@ static result step(struct index_merge *merge, MDB_txn *reader, bool *ret_is_comp
     TRY(sources_open(merge, reader));
     TRY(entries_move(merge, ret_is_complete));
     if (*ret_is_complete) TRY(output_list(merge));
-    return index_run_writer_commit(&merge->writer);
+    TRY(index_run_writer_commit(&merge->writer));
+    if (*ret_is_complete && merge->ids_position_first > merge->catalog->ids_position_first) {
+        merge->catalog->ids_position_first = merge->ids_position_first;
+    }
+    return RESULT_OK;
 }
 
 result index_merge_step(struct index_merge *merge, MDB_txn *reader, bool *ret_is_complete) {

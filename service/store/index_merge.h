@@ -4,6 +4,9 @@
  * new runs can be written in between and the thread can stop. The last step lists the new run and unlists its sources, in
  * one transaction. What has been merged when the index is closed is not kept: the merge begins again after the next open.
  *
+ * With a window of ids a merge drops the older ones. A run that is longer than the window keeps no more than a window of them;
+ * of these there are some 8, and some 16 of the level below that are not longer: the index has 24 windows of old ids or less.
+ *
  * Ownership: borrows environment, catalog and runs; the caller says what becomes of the runs.
  * Threads: the index thread's.
  * Errors: FAILURE_CORRUPT (a source is not what was written), what environment_result and environment_commit say. A merge
@@ -19,10 +22,11 @@
 
 struct index_merge;
 
-/* `sources` ascend; `output` has just been taken. FAILURE_MEMORY. */
+/* `sources` ascend; `output` has just been taken. Ids of events before `ids_position_first` are dropped, which the catalog
+ * notes in the last step; 1: none. FAILURE_MEMORY. */
 MUST_USE result index_merge_new(struct environment *environment, struct index_catalog *catalog,
                                 struct index_run *const sources[INDEX_RUNS_MERGED_COUNT], struct index_run *output,
-                                struct index_merge **ret_merge);
+                                uint64_t ids_position_first, struct index_merge **ret_merge);
 /* NULL is allowed. Returns NULL. */
 struct index_merge *index_merge_free(struct index_merge *merge);
 

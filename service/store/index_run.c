@@ -59,6 +59,7 @@ result index_run_writer_add(struct index_run_writer *writer, const uint8_t key[I
     memcpy(writer->block + (size_t)writer->count * INDEX_KEY_BYTES, key, INDEX_KEY_BYTES);
     writer->count++;
     writer->run->entries_count++;
+    if (index_key_is_id(key)) writer->run->ids_count++;
     return RESULT_OK;
 }
 

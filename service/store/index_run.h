@@ -49,6 +49,19 @@ static inline struct index_key index_key_of(struct term term, uint64_t number, u
     return key;
 }
 
+/* Of an entry as it is stored. */
+static inline bool index_key_is_id(const uint8_t bytes[INDEX_KEY_BYTES]) {
+    uint64_t number_stored;
+    memcpy(&number_stored, bytes + 16, 8);
+    return number_stored == htobe64(INDEX_ID_NUMBER);
+}
+
+static inline uint64_t index_key_position(const uint8_t bytes[INDEX_KEY_BYTES]) {
+    uint64_t position_stored;
+    memcpy(&position_stored, bytes + 24, 8);
+    return be64toh(position_stored);
+}
+
 static inline struct index_entry index_key_entry(const uint8_t bytes[INDEX_KEY_BYTES]) {
     struct index_entry entry;
     memcpy(entry.term.bytes, bytes, 16);
@@ -75,6 +88,7 @@ struct index_run {
     uint64_t position_last;
     uint64_t entries_count;
     uint64_t terms_count;
+    uint64_t ids_count; /* entries that are ids' */
     struct index_filter filter;
 };
 

@@ -196,7 +196,7 @@ static void entry_add(struct index_segment *segment, const struct index_entry *a
     if (newest != NONE) {
         const struct entry *before = entry_at(segment, newest);
         if (before->number == added->number && before->position_offset == position_offset) return;
-        if (before->number >= added->number) atomic_store_explicit(&segment->is_mixed, true, memory_order_relaxed);
+        if (before->number > added->number) atomic_store_explicit(&segment->is_mixed, true, memory_order_relaxed);
     } else {
         segment->terms_count++;
     }

@@ -174,22 +174,36 @@ static result flush(struct index_part *index, struct index_segment *segment) {
     return RESULT_OK;
 }
 
+/* Of the events from here on the ids are kept: those of the window, and all that are not in runs. */
+static uint64_t ids_position_first(const struct index_part *index) {
+    const uint64_t window = index->owner->options.ids_window;
+    const uint64_t position = atomic_load_explicit(&index->position, memory_order_relaxed);
+    return window == 0 || position < window ? 1 : position - window + 1;
+}
+
+/* About how many terms of a run come into the next: nearly each id is a term of its own. */
+static uint64_t terms_count_kept(const struct index_run *run, uint64_t ids_from) {
+    if (run->position_last >= ids_from || run->ids_count > run->terms_count) return run->terms_count;
+    return run->terms_count - run->ids_count;
+}
+
 static result merge_begin(struct index_part *index, uint32_t level) {
     struct index_run *runs[INDEX_TABLES_COUNT];
     struct index_run *sources[INDEX_RUNS_MERGED_COUNT];
     const uint32_t runs_count = index_catalog_runs(&index->catalog, runs);
     uint32_t count = 0;
     uint64_t terms_count_max = 0;
+    const uint64_t ids_from = ids_position_first(index);
     for (uint32_t number = 0; number < runs_count && count < INDEX_RUNS_MERGED_COUNT; number++) {
         if (runs[number]->level != level) continue;
-        terms_count_max += runs[number]->terms_count;
+        terms_count_max += terms_count_kept(runs[number], ids_from);
         sources[count++] = runs[number];
     }
     assert(count == INDEX_RUNS_MERGED_COUNT);
     struct index_run *output;
     TRY(index_catalog_take(&index->catalog, level + 1, terms_count_max, &output));
     const result outcome =
-        index_merge_new(&index->environment, &index->catalog, sources, output, &index->merges[level]);
+        index_merge_new(&index->environment, &index->catalog, sources, output, ids_from, &index->merges[level]);
     if (failed(outcome)) index_catalog_give(output);
     return outcome;
 }

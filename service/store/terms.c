@@ -18,8 +18,8 @@ result terms_of_record(const struct record *record, struct index_entry ret_entri
             (struct index_entry){.term = term_of(TERM_TYPE, fields.type), .number = position, .position = position};
     }
     if (fields.id.size > 0) {
-        ret_entries[count++] =
-            (struct index_entry){.term = term_of(TERM_EVENT_ID, fields.id), .number = position, .position = position};
+        ret_entries[count++] = (struct index_entry){
+            .term = term_of(TERM_EVENT_ID, fields.id), .number = INDEX_ID_NUMBER, .position = position};
     }
     for (uint32_t index = 0; index < fields.tags_count; index++) {
         ret_entries[count++] = (struct index_entry){

@@ -108,7 +108,7 @@ static void add_all(struct index *index, uint64_t events_count, uint64_t streams
         for (uint32_t number = 1; number < entries_count; number++) {
             entries[number] =
                 number == 1
-                    ? (struct index_entry){term_numbered(TERM_EVENT_ID, position), position, position}
+                    ? (struct index_entry){term_numbered(TERM_EVENT_ID, position), INDEX_ID_NUMBER, position}
                     : (struct index_entry){term_numbered(TERM_TAG, random_number() % TAGS_COUNT), position, position};
         }
         const int64_t add_begin_ns = clock_monotonic_ns();

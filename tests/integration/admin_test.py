@@ -158,5 +158,34 @@ class ReindexTest(harness.DaemonTest):
         self.expect_right()
 
 
+class IdWindowTest(harness.DaemonTest):
+    FLAGS = ("--id-index=window:3",)
+
+    def append_with_id(self, number):
+        """Returns (replayed, position)."""
+        event = event_pb2.Event(id=f"01890a5d-ac96-774b-bcce-{number:012d}", type="A")
+        response = self.store.Append(event_store_pb2.AppendRequest(
+            writes=[event_store_pb2.Write(stream="s", events=[event])]), timeout=harness.PATIENCE_SECONDS)
+        return response.replayed, response.results[0].last_position
+
+    def test_a_retry_is_recognised_inside_of_the_window_and_new_outside_of_it(self):
+        self.assertEqual((False, 1), self.append_with_id(1))
+        for kill in (False, True):
+            self.assertEqual((True, 1), self.append_with_id(1))
+            self.append("other", "B")
+            self.restart(kill=kill)
+        self.assertEqual((True, 1), self.append_with_id(1))  # two events after it
+        self.append("other", "B")
+        self.assertEqual((False, 5), self.append_with_id(1))
+        self.assertEqual((True, 5), self.append_with_id(1))
+        self.restart()
+        self.assertEqual((True, 5), self.append_with_id(1))
+
+    def test_the_option_is_documented(self):
+        text = harness.run([harness.DAYBOOKD, "--help"]).stdout
+        self.assertIn("--id-index", text)
+        self.assertIn("window:N", text)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -35,8 +35,9 @@ static uint64_t number_of(const struct config *config, size_t number) {
 
 /* Variables of the machine must not decide a test. */
 static void setup(void) {
-    static const char *const variables[] = {"DAYBOOK_DATA", "DAYBOOK_LISTEN", "DAYBOOK_LOG_LEVEL", "DAYBOOK_LOG_FORMAT",
-                                            "DAYBOOK_REMOTE_FILE_SYSTEM"};
+    static const char *const variables[] = {
+        "DAYBOOK_DATA",    "DAYBOOK_LISTEN", "DAYBOOK_LOG_LEVEL", "DAYBOOK_LOG_FORMAT", "DAYBOOK_REMOTE_FILE_SYSTEM",
+        "DAYBOOK_ID_INDEX"};
     for (size_t index = 0; index < sizeof variables / sizeof variables[0]; index++) unsetenv(variables[index]);
     for (size_t index = 0; index < NUMBERS_COUNT; index++) unsetenv(numbers[index].variable);
 }
@@ -236,4 +237,24 @@ Test(config, help_exits_0, .exit_code = 0) {
 Test(config, version_exits_0, .exit_code = 0) {
     (void)config_of(ARGUMENTS("--version"));
     cr_assert_fail("it went on");
+}
+
+Test(config, the_index_of_ids_is_permanent_or_a_window) {
+    cr_assert_eq(config_of(ARGUMENTS()).ids_window, 0);
+    cr_assert_eq(config_of(ARGUMENTS("--id-index", "window:1")).ids_window, 1);
+    cr_assert_eq(config_of(ARGUMENTS("--id-index", "window:1000000000000000")).ids_window, IDS_WINDOW_EVENTS_COUNT_MAX);
+    cr_assert_eq(setenv("DAYBOOK_ID_INDEX", "window:5000", 1), 0);
+    cr_assert_eq(config_of(ARGUMENTS()).ids_window, 5000);
+    cr_assert_eq(config_of(ARGUMENTS("--id-index", "permanent")).ids_window, 0);
+    unsetenv("DAYBOOK_ID_INDEX");
+    static const char *const wrong[] = {"window",    "window:",   "window:0",   "window:-1",
+                                        "window: 5", "window:5k", "window:+5",  "window:1000000000000001",
+                                        "Permanent", "5",         "window:1e6", "window:99999999999999999999"};
+    for (size_t index = 0; index < sizeof wrong / sizeof wrong[0]; index++) {
+        char text[160];
+        (void)snprintf(text, sizeof text,
+                       "--id-index is \"%s\": permanent, or window:N with N from 1 to 1000000000000000 is needed",
+                       wrong[index]);
+        expect_refused(ARGUMENTS("--id-index", wrong[index]), text);
+    }
 }

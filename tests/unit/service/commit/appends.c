@@ -31,8 +31,11 @@ struct append {
 static void rooms_begin(struct rooms *rooms) {
     rooms->store = stores_open(rooms->directory.path);
     const struct temporary_path path = temporary_path(&rooms->directory, "index");
-    const struct index_options options = {
-        .directory = path.text, .map_bytes = STORES_MAP_BYTES, .store_id = store_id(rooms->store)};
+    const struct index_options options = {.directory = path.text,
+                                          .map_bytes = STORES_MAP_BYTES,
+                                          .run_events_count = rooms->run_events_count,
+                                          .ids_window = rooms->ids_window,
+                                          .store_id = store_id(rooms->store)};
     struct problem problem = {.text = ""};
     const result outcome = index_open(&options, &rooms->index, &problem);
     cr_assert_not(failed(outcome), "%s", problem.text);
@@ -49,6 +52,12 @@ void rooms_reopen(struct rooms *rooms) {
     index_close(rooms->index);
     store_close(rooms->store);
     rooms_begin(rooms);
+}
+
+void rooms_reopen_windowed(struct rooms *rooms, uint64_t ids_window, uint32_t run_events_count) {
+    rooms->ids_window = ids_window;
+    rooms->run_events_count = run_events_count;
+    rooms_reopen(rooms);
 }
 
 void rooms_close(struct rooms *rooms) {

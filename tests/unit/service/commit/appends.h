@@ -16,9 +16,13 @@ struct rooms {
     struct temporary_directory directory;
     struct store *store;
     struct index *index;
+    uint64_t ids_window;       /* 0: all ids are known */
+    uint32_t run_events_count; /* 0: as in the daemon */
 };
 
 struct rooms rooms_open(void);
+/* Closes and opens them again with another window of ids, and small runs, so that old ids are soon dropped. */
+void rooms_reopen_windowed(struct rooms *rooms, uint64_t ids_window, uint32_t run_events_count);
 /* Closes and opens them again on the same directory. */
 void rooms_reopen(struct rooms *rooms);
 void rooms_close(struct rooms *rooms);

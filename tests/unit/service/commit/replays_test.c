@@ -209,3 +209,80 @@ Test(replays, an_id_of_the_daemon_between_given_ones) {
     for (uint32_t index = 0; index < 3; index++) append_free(appends[index]);
     append_free(known);
 }
+
+/* --- With a window of ids. ------------------------------------------------------------------------------------------- */
+
+#define WINDOW 20
+
+static void window_set(uint64_t ids_window) {
+    committer_deinit(&committer);
+    rooms_reopen_windowed(&rooms, ids_window, 4);
+    begin();
+}
+
+/* Appends one event after the other, each a group of its own. */
+static void others_commit(uint32_t count) {
+    for (uint32_t index = 0; index < count; index++) {
+        struct append *other = append_of("other");
+        (void)commit_one(other);
+        append_free(other);
+    }
+}
+
+/* The id counts as long as there are less than WINDOW events after it, and not a moment longer, whatever the index has. */
+Test(replays, an_id_counts_inside_of_the_window_and_is_new_outside_of_it) {
+    window_set(WINDOW);
+    struct append *append = append_of("order");
+    (void)commit_one(append);
+    const struct append_result original = append_request_of(append)->results[0];
+    for (uint32_t after = 0; after < WINDOW; after++) {
+        expect_replayed(commit_one(append), &original);
+        others_commit(1);
+    }
+    const struct append_request *again = commit_one(append);
+    cr_assert_eq(again->outcome, APPEND_COMMITTED);
+    cr_assert_not(again->replayed);
+    cr_assert_eq(again->results[0].first_revision, 2);
+    const struct append_result second = again->results[0];
+    expect_replayed(commit_one(append), &second); /* the newest counts */
+    append_free(append);
+}
+
+Test(replays, a_window_survives_a_restart) {
+    window_set(WINDOW);
+    others_commit(200); /* runs are merged, and their ids dropped */
+    struct append *append = append_of("order");
+    (void)commit_one(append);
+    const struct append_result original = append_request_of(append)->results[0];
+    others_commit(WINDOW - 1);
+    window_set(WINDOW);
+    expect_replayed(commit_one(append), &original);
+    others_commit(1);
+    window_set(WINDOW);
+    cr_assert_not(commit_one(append)->replayed);
+    append_free(append);
+}
+
+/* What was dropped is taken from the log again when all ids are asked for. */
+Test(replays, permanent_after_a_window_knows_all_ids_again) {
+    window_set(WINDOW);
+    struct append *append = append_of("order");
+    (void)commit_one(append);
+    const struct append_result original = append_request_of(append)->results[0];
+    others_commit(300);
+    window_set(0);
+    expect_replayed(commit_one(append), &original);
+    append_free(append);
+}
+
+/* The earlier requests of a group count as what was committed before it does. */
+Test(replays, a_window_is_counted_within_a_group_too) {
+    window_set(2);
+    struct append *first = append_of("order");
+    struct append *appends[] = {first, append_of("other"), append_copy(first), append_of("other"), append_copy(first)};
+    commit(appends, 5);
+    cr_assert(append_request_of(appends[2])->replayed);
+    cr_assert_not(append_request_of(appends[4])->replayed);
+    cr_assert_eq(store_position_last(rooms.store), 4);
+    for (uint32_t index = 0; index < 5; index++) append_free(appends[index]);
+}

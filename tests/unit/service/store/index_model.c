@@ -65,6 +65,11 @@ static void list_add(struct list *list, struct event *event, uint64_t number, ui
     event->entries[event->count++] = entry;
 }
 
+struct term model_id(const struct model *model, uint64_t position) {
+    const struct events_id id = events_id_of(model->seed ^ position);
+    return term_of(TERM_EVENT_ID, bytes_of_text(id.text));
+}
+
 static void event_make(struct model *model, struct random *random, uint64_t position) {
     struct event *event = &model->events[position - 1];
     /* Half of the events are of the first few streams. */
@@ -77,9 +82,8 @@ static void event_make(struct model *model, struct random *random, uint64_t posi
     for (uint64_t tag = 0; tag < tags_count; tag++) {
         list_add(&tags[random_below(random, TAGS_COUNT)], event, position, position);
     }
-    const struct events_id id = events_id_of(model->seed ^ position);
-    event->entries[event->count++] = (struct index_entry){
-        .term = term_of(TERM_EVENT_ID, bytes_of_text(id.text)), .number = position, .position = position};
+    event->entries[event->count++] =
+        (struct index_entry){.term = model_id(model, position), .number = INDEX_ID_NUMBER, .position = position};
 }
 
 static enum term_kind kind_of(uint32_t list) {
@@ -197,7 +201,7 @@ struct model_query model_query_random(const struct model *model, struct random *
         return query;
     }
     if (kind == 1 && position > 0) {
-        query.term = term_named(TERM_EVENT_ID, model->seed ^ (1 + random_below(random, position)));
+        query.term = model_id(model, 1 + random_below(random, position));
         return query;
     }
     const struct list *list = &model->lists[random_below(random, TERMS_COUNT)];

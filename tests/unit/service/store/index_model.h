@@ -23,6 +23,9 @@ uint32_t model_events_count(const struct model *model);
 /* The entries of an event. */
 const struct index_entry *model_event(const struct model *model, uint64_t position, uint32_t *ret_count);
 
+/* The term of its id. */
+struct term model_id(const struct model *model, uint64_t position);
+
 /* Adds the events from the one after `position_first - 1` to `position_last`. */
 void model_add(const struct model *model, struct index *index, uint64_t position_first, uint64_t position_last);
 

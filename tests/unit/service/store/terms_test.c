@@ -68,7 +68,7 @@ Test(terms, a_record_has_entries_of_its_stream_type_id_and_tags) {
     cr_assert_eq(count, 5);
     expect_entry(&entries[0], TERM_STREAM, "order-42", 7);
     expect_entry(&entries[1], TERM_TYPE, "Sold", 300);
-    expect_entry(&entries[2], TERM_EVENT_ID, EVENTS_ID, 300);
+    expect_entry(&entries[2], TERM_EVENT_ID, EVENTS_ID, INDEX_ID_NUMBER);
     expect_entry(&entries[3], TERM_TAG, "customer:7", 300);
     expect_entry(&entries[4], TERM_TAG, "product:8", 300);
 }
