@@ -188,7 +188,7 @@ static void locks_init(struct index_part *index) {
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&index->mutex, NULL);
     pthread_cond_init(&index->work, &attributes);
-    pthread_cond_init(&index->room, NULL);
+    pthread_cond_init(&index->room, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 

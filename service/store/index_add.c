@@ -1,7 +1,11 @@
 /* index_add.c: what the thread does that adds: fills segments, and waits when the index thread is behind. */
 #include <assert.h>
+#include <time.h>
 
 #include "service/store/index_state.h"
+
+#define AWAIT_NS               100000000
+#define NANOSECONDS_PER_SECOND 1000000000
 
 static result failure_check(struct index_part *index) {
     const int failure = atomic_load_explicit(&index->failure, memory_order_relaxed);
@@ -72,5 +76,19 @@ void index_part_settle(struct index_part *index) {
     while (index->segments_waiting_count > 1 && !failed(failure_check(index))) {
         pthread_cond_wait(&index->room, &index->mutex);
     }
+    pthread_mutex_unlock(&index->mutex);
+}
+
+void index_part_await(struct index_part *index) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += AWAIT_NS;
+    if (until.tv_nsec >= NANOSECONDS_PER_SECOND) {
+        until.tv_nsec -= NANOSECONDS_PER_SECOND;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&index->mutex);
+    /* Once is enough: whoever waits asks again. */
+    (void)pthread_cond_timedwait(&index->room, &index->mutex, &until);
     pthread_mutex_unlock(&index->mutex);
 }

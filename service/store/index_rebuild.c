@@ -18,7 +18,9 @@
 #define SWITCH_EVENTS_COUNT_MAX 8192
 /* So much nearer it comes with every step, once appends go at its pace. */
 #define LAG_STEP_EVENTS_COUNT (TERMS_SNAPSHOT_EVENTS_COUNT_MAX / 4)
-#define FREE_BYTES_MIN        (2 * ENVIRONMENT_RESERVE_BYTES)
+/* Names that a list aggregates by itself: far less than NAMES_TAIL_TABLES_COUNT_MAX tables. */
+#define NAMES_LAG_RUNS_COUNT_MAX 2
+#define FREE_BYTES_MIN           (2 * ENVIRONMENT_RESERVE_BYTES)
 
 struct index_rebuild {
     struct index *index;
@@ -147,8 +149,16 @@ static uint64_t lag_bounded(uint64_t lag) {
     return lag > SWITCH_EVENTS_COUNT_MAX ? lag : SWITCH_EVENTS_COUNT_MAX;
 }
 
-/* Tells the thread that adds how far the rebuild has come. Returns how far it is behind. */
-static uint64_t lag_take(struct index_rebuild *rebuild) {
+/* The names follow the runs (names.h), and lists would have to wait for them after a switch that did not. */
+static bool names_are_near(const struct index_part *part) {
+    if (part->names == NULL) return true;
+    const uint64_t position = atomic_load_explicit(&part->position, memory_order_acquire);
+    return position - names_count(part->names).position <= NAMES_LAG_RUNS_COUNT_MAX * (uint64_t)part->run_events_count;
+}
+
+/* Tells the thread that adds how far the rebuild has come; `is_closing_in`: only its last events are missing. Returns how far
+ * it is behind. */
+static uint64_t lag_take(struct index_rebuild *rebuild, bool is_closing_in) {
     struct index *index = rebuild->index;
     pthread_mutex_lock(&index->adding);
     const uint64_t head = index->current->position_last;
@@ -156,7 +166,7 @@ static uint64_t lag_take(struct index_rebuild *rebuild) {
     index->rebuilt_position = rebuild->part->position_last;
     if (index->lag_max != UINT64_MAX) {
         index->lag_max = lag_bounded(index->lag_max - LAG_STEP_EVENTS_COUNT);
-    } else if (rebuild->part->position_last >= rebuild->position_first_pass) {
+    } else if (is_closing_in && rebuild->part->position_last >= rebuild->position_first_pass) {
         index->lag_max = lag_bounded(lag);
     }
     pthread_cond_broadcast(&index->caught_up);
@@ -277,9 +287,12 @@ static result space_check(const struct index_rebuild *rebuild) {
 result index_rebuild_step(struct index_rebuild *rebuild, bool *ret_is_switched) {
     assert(!rebuild->is_switched);
     TRY(space_check(rebuild));
-    const uint64_t lag = lag_take(rebuild);
-    if (lag <= SWITCH_EVENTS_COUNT_MAX) return part_switch(rebuild, ret_is_switched);
-    TRY(events_add(rebuild, rebuild->part->position_last + TERMS_SNAPSHOT_EVENTS_COUNT_MAX));
+    const bool has_names = names_are_near(rebuild->part);
+    const uint64_t lag = lag_take(rebuild, has_names);
+    if (lag <= SWITCH_EVENTS_COUNT_MAX && has_names) return part_switch(rebuild, ret_is_switched);
+    const uint64_t count = lag < TERMS_SNAPSHOT_EVENTS_COUNT_MAX ? lag : TERMS_SNAPSHOT_EVENTS_COUNT_MAX;
+    if (count == 0) index_part_await(rebuild->part);
+    TRY(events_add(rebuild, rebuild->part->position_last + count));
     *ret_is_switched = false;
     return RESULT_OK;
 }

@@ -1,10 +1,10 @@
 /* index_rebuild.h: builds the index anew from the log and puts it in the place of the old one, while it is used.
  *
  * Steps read the log and add to another part in DIR/index.new, by the path that every event takes, with a thread and runs of
- * its own. Once it has come to where the log was at its begin, appends go no faster than it does, so that it comes near; when
- * little is left the last step keeps appends waiting, adds the rest, exchanges the two directories and makes the new part
- * the index. Queries that run keep the old part until they end; it is removed after them. Reads, appends and subscriptions go
- * on all the time.
+ * its own, which also catalogues the names. Once it has come to where the log was at its begin and its names are near, appends
+ * go no faster than it does, so that it comes near; when little is left the last step keeps appends waiting, adds the rest,
+ * exchanges the two directories and makes the new part the index. Queries that run keep the old part until they end; it is
+ * removed after them. Reads, appends and subscriptions go on all the time.
  *
  * Crashes. DIR/index is a whole index at every moment (or, where a file system cannot exchange two directories, for one
  * moment it is DIR/index.old, which the next open takes back); what is in DIR/index.new is removed by the next open: before

@@ -45,7 +45,7 @@ struct index_part {
 
     pthread_mutex_t mutex;
     pthread_cond_t work; /* for the index thread: a segment is full, a view has gone, the index closes */
-    pthread_cond_t room; /* for add: a segment has become a run, or the index thread has failed */
+    pthread_cond_t room; /* for add: a segment has become a run, or the index thread has failed; for a rebuild: names */
     /* Guarded by mutex. */
     struct index_view *view;
     struct index_reader *readers; /* free ones */
@@ -100,6 +100,8 @@ MUST_USE result index_part_add(struct index_part *part, uint64_t position, const
                                uint32_t count);
 /* Waits until the thread has taken up all but one of the full segments, or has failed. */
 void index_part_settle(struct index_part *part);
+/* Waits until the thread has done something for names, or a tenth of a second. */
+void index_part_await(struct index_part *part);
 
 /* Notes on disk that the index is damaged, so that the next open begins it anew; nothing for a part that is not current. */
 void index_mark_damaged(struct index_part *part);

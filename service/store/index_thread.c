@@ -314,6 +314,7 @@ static void *thread_run(void *argument) {
         pthread_mutex_unlock(&index->mutex);
         const result outcome = work_do(index, &work);
         pthread_mutex_lock(&index->mutex);
+        if (work.kind == WORK_NAMES) pthread_cond_broadcast(&index->room); /* a rebuild may be waiting for them */
         const bool is_passing = outcome.failure == FAILURE_STORAGE_FULL || outcome.failure == FAILURE_MEMORY;
         if (is_passing && !index->gives_up) {
             retry_wait(index);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "service/base/limits.h"
+#include "service/store/index_names.h"
 #include "service/store/index_state.h"
 #include "service/store/terms.h"
 #include "tests/support/random.h"
@@ -52,6 +53,7 @@ static void rooms_open(struct scene *scene) {
         .run_events_count = RUN_EVENTS_COUNT,
         .store_id = store_id(scene->store),
         .log_position_end = store_position_last(scene->store) + 1,
+        .store = scene->store,
     };
     struct problem problem = {.text = ""};
     cr_assert_eq(index_open(&options, &scene->index, &problem).failure, FAILURE_NONE, "%s", problem.text);
@@ -117,6 +119,10 @@ static void rebuild_all(struct scene *scene) {
     struct problem problem = {.text = ""};
     const result outcome = index_rebuild(scene->index, scene->store, &problem);
     cr_assert_eq(outcome.failure, FAILURE_NONE, "%s", problem.text);
+    /* Lists can be answered at once. */
+    struct name_figures figures;
+    const result found = index_names_find(scene->index, TERM_TYPE, bytes_of_text("none"), &figures);
+    cr_assert_eq(found.failure, FAILURE_NOT_FOUND);
 }
 
 Test(index_rebuild, a_new_index_answers_as_the_old_one_and_takes_its_place, .timeout = 120) {
