@@ -177,6 +177,9 @@ static result request_decide(struct apply *apply, struct append_request *request
                              const struct chunk *chunk) {
     enum replay replay = REPLAY_NONE;
     request->conflicts_count = 0;
+    for (uint32_t index = 0; index < request->writes_count; index++) {
+        revisions_prefetch(apply->revisions, request->writes[index].term);
+    }
     if (request->events_count > 0) TRY(replays_find(apply->replays, request, chunk, &replay));
     request->replayed = replay == REPLAY_COMPLETE;
     if (replay == REPLAY_COMPLETE) {

@@ -88,6 +88,10 @@ static result last_committed(struct revisions *revisions, struct term term, stru
     return outcome;
 }
 
+void revisions_prefetch(const struct revisions *revisions, struct term term) {
+    revision_cache_prefetch(revisions->cache, term);
+}
+
 result revisions_get(struct revisions *revisions, struct term term, struct bytes stream, uint64_t *ret_revision) {
     if (pending_get(&revisions->pending, term, stream, ret_revision)) return RESULT_OK;
     if (!failed(revision_cache_get(revisions->cache, term, stream, ret_revision))) return RESULT_OK;

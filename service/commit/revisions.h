@@ -30,4 +30,7 @@ void revisions_set(struct revisions *revisions, struct term term, struct bytes s
 void revisions_commit(struct revisions *revisions);
 void revisions_abort(struct revisions *revisions);
 
+/* The stream of this term is asked for soon. */
+void revisions_prefetch(const struct revisions *revisions, struct term term);
+
 #endif

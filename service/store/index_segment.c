@@ -213,6 +213,7 @@ static void entry_add(struct index_segment *segment, const struct index_entry *a
 result index_segment_add(struct index_segment *segment, const struct index_entry *entries, uint32_t count) {
     assert(!index_segment_is_full(segment) && count <= INDEX_EVENT_ENTRIES_COUNT_MAX);
     TRY(room_reserve(segment, count));
+    for (uint32_t index = 0; index < count; index++) index_segment_prefetch(segment, entries[index].term);
     for (uint32_t index = 0; index < count; index++) entry_add(segment, &entries[index]);
     const uint32_t events_count = atomic_load_explicit(&segment->events_count, memory_order_relaxed);
     atomic_store_explicit(&segment->events_count, events_count + 1, memory_order_relaxed);
@@ -334,4 +335,8 @@ uint32_t index_segment_range(const struct index_segment *segment, struct term te
     }
     if (direction == INDEX_FORWARD) return range_forward(segment, newest, number, count_max, ret_entries);
     return range_backward(segment, newest, number, count_max, ret_entries);
+}
+
+void index_segment_entry_prefetch(const struct index_segment *segment, uint32_t number) {
+    __builtin_prefetch(entry_at(segment, number));
 }

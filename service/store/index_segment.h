@@ -72,4 +72,7 @@ void index_segment_order_free(const struct index_segment *segment, uint32_t *ord
 /* The entry with this number, from 0 to the count of entries. */
 struct index_entry index_segment_entry(const struct index_segment *segment, uint32_t number);
 
+/* Asks the processor for it: it is asked for soon. */
+void index_segment_entry_prefetch(const struct index_segment *segment, uint32_t number);
+
 #endif

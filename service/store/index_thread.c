@@ -20,6 +20,8 @@
 #include "service/base/logging.h"
 #include "service/store/index_state.h"
 
+/* Entries in their order lie anywhere in memory: they are asked for so many before they are needed. */
+#define ENTRIES_AHEAD_COUNT    16
 #define RETRY_SECONDS          1
 #define NANOSECONDS_PER_SECOND 1000000000
 
@@ -94,6 +96,9 @@ static result entries_write(struct index_run_writer *writer, const struct index_
         if (index > 0 && index % INDEX_STEP_ENTRIES_COUNT_MAX == 0) {
             TRY(index_run_writer_commit(writer));
             TRY(index_run_writer_begin(writer));
+        }
+        if (index + ENTRIES_AHEAD_COUNT < count) {
+            index_segment_entry_prefetch(segment, order[index + ENTRIES_AHEAD_COUNT]);
         }
         const struct index_entry entry = index_segment_entry(segment, order[index]);
         const struct index_key key = index_key_of(entry.term, entry.number, entry.position);

@@ -87,7 +87,7 @@ void api_rooms_open(struct api_rooms *rooms) {
     const struct sequencer_options sequencer_options = {
         .store = rooms->store, .index = rooms->index, .listener = &rooms->listener};
     cr_assert_not(failed(sequencer_open(&sequencer_options, &rooms->sequencer)));
-    cr_assert_not(failed(compactor_open(rooms->store, rooms->sequencer, &rooms->compactor)));
+    cr_assert_not(failed(compactor_open(rooms->store, rooms->index, rooms->sequencer, &rooms->compactor)));
     server_open(rooms);
     for (uint32_t client = 0; client < API_CLIENTS_COUNT; client++) {
         rooms->channels[client] = raw_channel_open(daybook_server_port(rooms->server));

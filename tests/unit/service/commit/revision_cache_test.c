@@ -53,6 +53,20 @@ Test(revision_cache, keeps_its_own_copy_of_the_name) {
     expect(term_numbered(1, 1), "order-1", 5);
 }
 
+/* Short ones are in the entry, long ones beside it. */
+Test(revision_cache, names_of_every_size_are_remembered) {
+    char name[NAME_BYTES_MAX + 1];
+    for (size_t size = 1; size <= NAME_BYTES_MAX; size++) {
+        memset(name, 'n', size);
+        name[size] = '\0';
+        const struct term term = term_numbered((uint8_t)(size / 3), (uint8_t)size);
+        revision_cache_put(cache, term, bytes_of_text(name), size);
+        expect(term, name, size);
+        name[size - 1] = 'm';
+        expect_absent(term, name);
+    }
+}
+
 Test(revision_cache, two_names_with_one_term_are_two_streams) {
     const struct term term = term_numbered(1, 1);
     revision_cache_put(cache, term, bytes_of_text("one"), 1);
