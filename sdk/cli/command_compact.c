@@ -11,7 +11,7 @@ static int response_print(const daybook_v1_CompactResponse *response, bool json,
     const uint64_t copied_count = daybook_v1_CompactResponse_events_copied_count(response);
     const uint64_t events_count = daybook_v1_CompactResponse_events_count(response);
     if (!json) {
-        progress_show(progress, copied_count, events_count);
+        if (events_count > 0) progress_show(progress, copied_count, events_count); /* else it has not begun */
         return -1;
     }
     json_t *object = json_object();

@@ -47,12 +47,16 @@ static void stream_conflict_print(const daybook_v1_StreamConflict *conflict) {
     print_plain(stderr, daybook_v1_StreamConflict_stream(conflict));
     const bool has_revision = daybook_v1_StreamConflict_has_expected_revision(conflict);
     const uint64_t expected = daybook_v1_StreamConflict_expected_revision(conflict);
+    const uint64_t actual = daybook_v1_StreamConflict_actual_revision(conflict);
+    if (!has_revision && actual > 0) {
+        (void)fprintf(stderr, ": is tombstoned, last at %" PRIu64 "\n", actual);
+        return;
+    }
     if (has_revision && expected > 0) {
         (void)fprintf(stderr, ": expected at revision %" PRIu64, expected);
     } else {
         (void)fprintf(stderr, ": expected to %s", has_revision ? "be new" : "have events");
     }
-    const uint64_t actual = daybook_v1_StreamConflict_actual_revision(conflict);
     if (actual == 0) {
         (void)fputs(", does not exist\n", stderr);
     } else {

@@ -27,7 +27,7 @@ static bool stream_add(daybook_v1_AppendConflicts *conflicts, const struct appen
     daybook_v1_StreamConflict_set_field(conflict, upb_StringView_FromString(field));
     daybook_v1_StreamConflict_set_stream(
         conflict, upb_StringView_FromDataAndSize((const char *)subject.stream.data, subject.stream.size));
-    if (subject.expectation == EXPECT_REVISION) {
+    if (subject.expectation == EXPECT_REVISION && source->kind != CONFLICT_TOMBSTONE) {
         daybook_v1_StreamConflict_set_expected_revision(conflict, subject.expected_revision);
     }
     daybook_v1_StreamConflict_set_actual_revision(conflict, source->actual);
