@@ -107,6 +107,7 @@ static result tail_extend(struct names *names, uint64_t position) {
             names->tail_count--;
             return outcome;
         }
+        if (names_table_position_last(table) == position) break; /* what `end` has beyond it is not committed yet */
         position = names_table_position_last(table);
     }
     return RESULT_OK;

@@ -131,8 +131,12 @@ static result event_add(struct names_table *table, struct store_reader *log, uin
 }
 
 result names_table_fill(struct names_table *table, struct store_reader *log, uint64_t position_end) {
-    TRY(store_reader_begin(log, NULL));
+    uint64_t position_last;
+    TRY(store_reader_begin(log, &position_last));
     result outcome = RESULT_OK;
+    /* A snapshot that is taken during a commit may show it while the next one does not yet: LMDB's readers look at a meta page
+     * that is just being written. So what an earlier snapshot had is no promise, and its absence no damage. */
+    if (position_end > position_last) position_end = position_last;
     for (uint32_t count = 0; count < NAMES_STEP_EVENTS_COUNT_MAX && !failed(outcome); count++) {
         const uint64_t position = names_table_position_last(table) + 1;
         if (position > position_end || names_table_is_full(table)) break;

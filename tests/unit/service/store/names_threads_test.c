@@ -34,7 +34,7 @@ static void *ask(void *argument) {
         const result outcome = index_names_list(index, TERM_STREAM, bytes_of(NULL, 0), bytes_of(NULL, 0), add, &sum);
         const uint64_t position_most = atomic_load_explicit(&scene->position_begun, memory_order_acquire);
         if (outcome.failure == FAILURE_NOT_READY) continue;
-        cr_assert_eq(outcome.failure, FAILURE_NONE);
+        cr_assert_eq(outcome.failure, FAILURE_NONE, "%s", failure_name(outcome.failure));
         cr_assert(sum >= position_least && sum <= position_most, "%" PRIu64 " events at %" PRIu64 " to %" PRIu64, sum,
                   position_least, position_most);
         atomic_fetch_add_explicit(&scene->answers_count, 1, memory_order_relaxed);
