@@ -62,9 +62,10 @@ struct feed_message {
 struct feed_sink {
     /* The next message; the sink answers with reading_sent once it has left. One is in flight at a time. */
     void (*message)(void *context, struct feed_message message);
-    /* Nothing more will come: FAILURE_NONE at the end of a finite read, FAILURE_NOT_FOUND for a stream without events,
-     * FAILURE_STOPPED when the daemon drains, FAILURE_CORRUPT, FAILURE_STORAGE, FAILURE_MEMORY. Not after reading_cancel
-     * was called. The reading is still open: the sink closes it with reading_close. */
+    /* Nothing more will come, perhaps while the last message is in flight: FAILURE_NONE at the end of a finite read,
+     * FAILURE_NOT_FOUND for a stream without events, FAILURE_STOPPED when the daemon drains, FAILURE_CORRUPT,
+     * FAILURE_STORAGE, FAILURE_MEMORY. Not after reading_cancel was called. The reading is still open: the sink closes it
+     * with reading_close. */
     void (*ended)(void *context, enum failure failure);
     /* After reading_close: nothing is in flight and nothing of the reading will be used again. Exactly once. */
     void (*closed)(void *context);

@@ -170,7 +170,7 @@ static result stream_begin(struct read *read, struct source *source) {
 }
 
 static result step_take(struct reading *reading, struct source *source, struct message *message,
-                        enum step_kind *ret_kind) {
+                        enum step_kind *ret_kind, bool *ret_is_last) {
     struct read *read = &reading->read;
     bool end;
     if (read->from_time_is_due) TRY(read_time_resolve(reading, source));
@@ -192,6 +192,7 @@ static result step_take(struct reading *reading, struct source *source, struct m
     if (message->events_count == 0 && read->message_sent) return RESULT_OK;
     *ret_kind = STEP_MESSAGE;
     read->message_sent = true;
+    *ret_is_last = end;
     return message_end_read(message, read->head);
 }
 
@@ -199,9 +200,10 @@ struct step read_step(struct reading *reading, struct source *source) {
     struct message message;
     message_init(&message, reading->feed->buffers);
     enum step_kind kind = STEP_END;
-    const result outcome = step_take(reading, source, &message, &kind);
+    bool is_last = false;
+    const result outcome = step_take(reading, source, &message, &kind, &is_last);
     if (!failed(outcome) && kind == STEP_MESSAGE) {
-        return (struct step){.kind = kind, .message = message_take(&message)};
+        return (struct step){.kind = kind, .is_last = is_last, .message = message_take(&message)};
     }
     message_deinit(&message);
     if (failed(outcome)) return step_end(outcome.failure);

@@ -4,7 +4,7 @@
  *            ^  |
  *            |  |--message or end, and no room behind it--> HOLDING --sent--> READY, or ENDED
  *            |  |--nothing to say----------------------> WAITING
- *            |  '--end, none in flight-----------------> ENDED
+ *            |  '--end, or message with end, none in flight--> ENDED
  *            '------- head moved, heartbeat due, drain -- WAITING
  *
  *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
@@ -159,7 +159,13 @@ static void outcome_deliver(struct reading *reading, const struct step *step) {
         end_deliver(reading, step->failure);
     } else {
         message_deliver(reading, step->message);
-        if (!reading->cancelled) pool_queue(reading->feed, reading, false);
+        if (reading->cancelled) return;
+        if (step->is_last) {
+            /* A short read is one message: its end goes with it instead of taking a step of its own. */
+            end_deliver(reading, FAILURE_NONE);
+        } else {
+            pool_queue(reading->feed, reading, false);
+        }
     }
 }
 
