@@ -23,11 +23,13 @@ static bool results_equal(const daybook_v1_AppendResponse *response, const struc
     return true;
 }
 
-static bool stream_equals(const daybook_v1_StreamConflict *told, const struct reference_stream_conflict *wanted) {
+static bool stream_equals(const daybook_v1_StreamConflict *told, const struct reference_stream_conflict *wanted,
+                          bool is_tombstoned) {
     char field[32];
     (void)snprintf(field, sizeof field, "%s[%" PRIu32 "]", wanted->is_check ? "checks" : "writes", wanted->index);
     const struct reference_expectation *expectation = &wanted->expectation;
-    const bool has_revision = expectation->expects == EXPECTS_REVISION;
+    /* A tombstone stands against everything, whatever was expected. */
+    const bool has_revision = expectation->expects == EXPECTS_REVISION && !is_tombstoned;
     return answer_text_is(daybook_v1_StreamConflict_field(told), field) &&
            answer_text_is(daybook_v1_StreamConflict_stream(told), reference_streams[expectation->stream]) &&
            daybook_v1_StreamConflict_has_expected_revision(told) == has_revision &&
@@ -39,8 +41,9 @@ static bool streams_equal(const daybook_v1_AppendConflicts *conflicts, const str
     size_t count;
     const daybook_v1_StreamConflict *const *streams = daybook_v1_AppendConflicts_streams(conflicts, &count);
     bool equal = count == expected->streams_count;
+    const bool is_tombstoned = strcmp(expected->reason, "STREAM_TOMBSTONED") == 0;
     for (size_t index = 0; equal && index < count; index++) {
-        equal = stream_equals(streams[index], &expected->streams[index]);
+        equal = stream_equals(streams[index], &expected->streams[index], is_tombstoned);
     }
     return equal;
 }
