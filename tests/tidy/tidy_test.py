@@ -162,8 +162,10 @@ class TidyTest(unittest.TestCase):
             if path.suffix != ".h" or below(path, "tests"):
                 continue
             text = text_of(path)
-            if not text.startswith(f"/* {path.name}: "):
-                self.problem(path, 1, f"a header opens with `/* {path.name}: ` and its purpose, ownership and threads")
+            is_public = path.parent.name == "daybook"  # read by Doxygen
+            opening = f"/** @file {path.name}\n * " if is_public else f"/* {path.name}: "
+            if not text.startswith(opening):
+                self.problem(path, 1, f"a header opens with {opening!r} and its purpose, ownership and threads")
             if "Threads:" not in text:
                 self.problem(path, 1, "a header says which threads may use it (Threads:)")
 

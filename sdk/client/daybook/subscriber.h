@@ -1,4 +1,5 @@
-/* subscriber.h: follow a Daybook through restarts and lost connections, each event once.
+/** @file subscriber.h
+ * Follow a Daybook through restarts and lost connections, each event once.
  *
  * A subscriber opens Subscribe, hands out its responses, and whenever the call ends, or goes silent for three heartbeats,
  * opens it again after the last position it has handed out. Responses end where appends end, so an application that has
@@ -13,54 +14,50 @@
 #include "daybook/v1/event.upb.h"
 #include "daybook/v1/event_store.upb.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+DAYBOOK_BEGIN_DECLARATIONS
 
 typedef struct daybook_subscriber daybook_subscriber;
 
 typedef struct daybook_subscriber_options {
-    /* Begin after this position; 0: at the beginning. */
+    /** Begin after this position; 0: at the beginning. */
     uint64_t after;
-    /* Begin at the head of this moment instead. */
+    /** Begin at the head of this moment instead. */
     int from_end;
-    /* Begin after the checkpoint of this consumer, as stored when the subscription begins; where the two fields above say as
+    /** Begin after the checkpoint of this consumer, as stored when the subscription begins; where the two fields above say as
      * long as it has none. NULL: no consumer's. Copied. */
     const char *consumer;
-    /* Only what matches; NULL: everything. Copied. */
+    /** Only what matches; NULL: everything. Copied. */
     const daybook_v1_Filter *filter;
-    /* How often the server speaks at least; 0: 10,000. */
+    /** How often the server speaks at least; 0: 10,000. */
     uint32_t heartbeat_ms;
-    /* Longest pause between two attempts; 0: 5,000. The first is 100 ms, each further one twice as long, with jitter; a
+    /** Longest pause between two attempts; 0: 5,000. The first is 100 ms, each further one twice as long, with jitter; a
      * server that asks for a longer one is given it, up to this. */
     uint32_t backoff_max_ms;
-    /* Hears of every loss of the connection, on the thread that called next. May be NULL. */
+    /** Hears of every loss of the connection, on the thread that called next. May be NULL. */
     void (*disconnected)(const daybook_status *status, uint32_t retry_ms, void *context);
     void *context;
 } daybook_subscriber_options;
 
-/* NULL only when there is no memory; connecting is the business of next. */
+/** NULL only when there is no memory; connecting is the business of next. */
 DAYBOOK_MUST_USE daybook_subscriber *
 daybook_subscriber_open(daybook_client *client, const daybook_subscriber_options *options, daybook_status *ret_status);
 
-/* Waits for the next response. MESSAGE: `ret_response` is set. TIMEOUT: nothing within `wait_ms`, perhaps because there is
+/** Waits for the next response. MESSAGE: `ret_response` is set. TIMEOUT: nothing within `wait_ms`, perhaps because there is
  * no connection; call again. ERROR: cancelled, or the server refuses the subscription for good; the status says why. Never
  * END. */
 DAYBOOK_MUST_USE daybook_next daybook_subscriber_next(daybook_subscriber *subscriber, uint32_t wait_ms,
                                                       const daybook_v1_SubscribeResponse **ret_response,
                                                       daybook_status *ret_status);
 
-/* The position up to which everything was handed out: where to begin another time. */
+/** The position up to which everything was handed out: where to begin another time. */
 uint64_t daybook_subscriber_position(const daybook_subscriber *subscriber);
 
-/* Makes next return ERROR with CANCELLED, now and ever after. Any thread. */
+/** Makes next return ERROR with CANCELLED, now and ever after. Any thread. */
 void daybook_subscriber_cancel(daybook_subscriber *subscriber);
 
-/* NULL is allowed. Returns NULL. */
+/** NULL is allowed. Returns NULL. */
 daybook_subscriber *daybook_subscriber_close(daybook_subscriber *subscriber);
 
-#ifdef __cplusplus
-}
-#endif
+DAYBOOK_END_DECLARATIONS
 
 #endif

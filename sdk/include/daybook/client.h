@@ -1,4 +1,5 @@
-/* client.h: a connection to a server, shared by all calls.
+/** @file client.h
+ * A connection to a server, shared by all calls.
  *
  * Ownership: the caller owns the client and closes it. Calls and streams hold a reference of their own; they may be
  * freed after the client is closed.
@@ -11,23 +12,24 @@
 #include "daybook/options.h"
 #include "daybook/status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+DAYBOOK_BEGIN_DECLARATIONS
 
 typedef struct daybook_client daybook_client;
 
-/* Opens a client. It connects with the first call and again whenever the connection is lost.
+/** Opens a client. It connects with the first call and again whenever the connection is lost.
  * NULL on failure: INVALID_ARGUMENT for a missing target or an option out of range, RESOURCE_EXHAUSTED without memory
  * or threads. */
 DAYBOOK_MUST_USE daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status);
 
-/* Cancels what is in flight, waits until every completion has run, frees the client. NULL is allowed. Returns NULL.
+/** Takes another token for the calls that begin from now on; NULL: none. False: INVALID_ARGUMENT for one that cannot be a
+ * header or that the connection would show (daybook_client_options.bearer_token); the one before stays. */
+DAYBOOK_MUST_USE bool daybook_client_set_bearer_token(daybook_client *client, const char *token,
+                                                      daybook_status *ret_status);
+
+/** Cancels what is in flight, waits until every completion has run, frees the client. NULL is allowed. Returns NULL.
  * Must not be called from a completion. */
 daybook_client *daybook_client_close(daybook_client *client);
 
-#ifdef __cplusplus
-}
-#endif
+DAYBOOK_END_DECLARATIONS
 
 #endif

@@ -1,4 +1,5 @@
-/* method.h: what generated code tells the runtime about a service. Constant tables, no logic.
+/** @file method.h
+ * What generated code tells the runtime about a service. Constant tables, no logic.
  *
  * Ownership: everything here is static data of generated code and lives as long as the program.
  * Threads: immutable. */
@@ -9,20 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daybook/declarations.h"
 #include "upb/msg.h"
 #include "upb/upb.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-#if defined(__GNUC__)
-#define DAYBOOK_MUST_USE   __attribute__((warn_unused_result))
-#define DAYBOOK_DEPRECATED __attribute__((deprecated))
-#else
-#define DAYBOOK_MUST_USE
-#define DAYBOOK_DEPRECATED
-#endif
+DAYBOOK_BEGIN_DECLARATIONS
 
 typedef struct daybook_server_call daybook_server_call;
 typedef struct daybook_server_stream daybook_server_stream;
@@ -34,48 +26,46 @@ typedef enum daybook_method_kind {
     DAYBOOK_METHOD_BIDIRECTIONAL_STREAMING,
 } daybook_method_kind;
 
-/* From the method's idempotency_level in the proto; it decides whether a retry is safe. */
+/** From the method's idempotency_level in the proto; it decides whether a retry is safe. */
 typedef enum daybook_idempotency {
     DAYBOOK_IDEMPOTENCY_UNKNOWN,
     DAYBOOK_IDEMPOTENCY_NO_SIDE_EFFECTS,
     DAYBOOK_IDEMPOTENCY_IDEMPOTENT,
 } daybook_idempotency;
 
-/* Generated trampolines from the untyped runtime to one typed handler of the user's handler struct. They return false
+/** Generated trampolines from the untyped runtime to one typed handler of the user's handler struct. They return false
  * when the slot is NULL: the method is then UNIMPLEMENTED. `request` is NULL when the client streams. */
 typedef bool daybook_dispatch_call(const void *handlers, void *context, daybook_server_call *call, const void *request);
 typedef bool daybook_dispatch_stream(const void *handlers, void *context, daybook_server_stream *stream,
                                      const void *request);
 
 typedef struct daybook_method {
-    const char *name; /* "Append" */
-    const char *path; /* "/daybook.v1.EventStore/Append" */
+    const char *name; /**< "Append" */
+    const char *path; /**< "/daybook.v1.EventStore/Append" */
     daybook_method_kind kind;
     daybook_idempotency idempotency;
     const upb_MiniTable *request;
     const upb_MiniTable *response;
-    daybook_dispatch_call *dispatch_call;     /* unary methods */
-    daybook_dispatch_stream *dispatch_stream; /* all other kinds */
+    daybook_dispatch_call *dispatch_call;     /**< unary methods */
+    daybook_dispatch_stream *dispatch_stream; /**< all other kinds */
 } daybook_method;
 
-/* An encoded google.protobuf.FileDescriptorProto, without source information. */
+/** An encoded google.protobuf.FileDescriptorProto, without source information. */
 typedef struct daybook_file {
-    const char *name; /* "daybook/v1/event_store.proto" */
+    const char *name; /**< "daybook/v1/event_store.proto" */
     const uint8_t *data;
     size_t size;
 } daybook_file;
 
 typedef struct daybook_service {
-    const char *full_name; /* "daybook.v1.EventStore" */
+    const char *full_name; /**< "daybook.v1.EventStore" */
     const daybook_method *methods;
     size_t methods_count;
-    /* The proto that declares the service and everything it imports, each after what it imports. */
+    /** The proto that declares the service and everything it imports, each after what it imports. */
     const daybook_file *const *files;
     size_t files_count;
 } daybook_service;
 
-#ifdef __cplusplus
-}
-#endif
+DAYBOOK_END_DECLARATIONS
 
 #endif

@@ -1,4 +1,5 @@
-/* options.h: the options of clients, calls and servers.
+/** @file options.h
+ * The options of clients, calls and servers.
  *
  * Every struct is plain data for a designated initialiser; zero, or NULL, in a field means its default, so that a
  * program goes on compiling and behaving when fields are added. Units are in the names.
@@ -11,41 +12,84 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "daybook/declarations.h"
+#include "daybook/metadata.h"
 
-/* A timeout that never ends. */
+DAYBOOK_BEGIN_DECLARATIONS
+
+/** A timeout that never ends. */
 #define DAYBOOK_TIMEOUT_NONE UINT32_MAX
 
-/* The default timeout of a unary call. Streams have none by default. */
+/** The default timeout of a unary call. Streams have none by default. */
 #define DAYBOOK_TIMEOUT_DEFAULT_MS 5000
 
-/* A piece of request metadata. The key is 1 to 255 characters of a-z 0-9 _ - . and none that gRPC uses itself; the value
- * is at most 8,192 characters of printable ASCII. */
-typedef struct daybook_header {
-    const char *key;
-    const char *value;
-} daybook_header;
+/** TLS of a client or a server. Certificates and keys are PEM: each is given as text, or as the file that holds it, never
+ * as both. Files are read once, by the function that takes the options. */
+typedef struct daybook_tls_options {
+    /** Whom to trust. A client without it trusts the authorities of its system; a server with it asks its clients for a
+     * certificate of these authorities (mutual TLS), one without it asks for none. */
+    const char *authorities_pem;
+    const char *authorities_file;
+    /** The own certificate, followed by those between it and its authority, and its key. A server needs both; a client gives
+     * them to a server that asks for them. */
+    const char *certificate_pem;
+    const char *certificate_file;
+    const char *key_pem;
+    const char *key_file;
+    /** A client: the name that the server's certificate must have, in the place of the target's. */
+    const char *server_name;
+    /** A server with authorities: non-zero lets in clients without a certificate, too. */
+    int client_certificate_optional;
+} daybook_tls_options;
+
+/** When a unary call is made again by itself: it is safe, because the method's idempotency_level or the call's
+ * `idempotent` says so; the status is retryable (daybook_status.retryable), and the server did not forbid it
+ * ("grpc-retry-pushback-ms"); and there is time left for it. The call's timeout holds for all attempts together. */
+typedef struct daybook_retry_options {
+    /** Attempts at most, the first one included; 0: 5, 1: never again. At most 100. */
+    uint32_t attempts_max;
+    /** The pause before the second attempt; 0: 100. Each further one is twice as long; a random part of up to a half is
+     * taken off, so that the clients of a server that restarts do not come all at once. */
+    uint32_t backoff_first_ms;
+    /** The longest pause; 0: 2,000. A server that asks for a longer one is given it. */
+    uint32_t backoff_max_ms;
+} daybook_retry_options;
+
+/** Which of the addresses that a target's name stands for calls go to. */
+typedef enum daybook_balancing {
+    DAYBOOK_BALANCING_PICK_FIRST,  /**< one of them, and another when it is lost */
+    DAYBOOK_BALANCING_ROUND_ROBIN, /**< all of them, by turns */
+} daybook_balancing;
 
 typedef struct daybook_client_options {
-    /* Where the server is, in gRPC's name syntax: "127.0.0.1:50051", "dns:///daybook:50051", "unix:/run/daybook.sock".
+    /** Where the server is, in gRPC's name syntax: "127.0.0.1:50051", "dns:///daybook:50051", "unix:/run/daybook.sock".
      * Required. */
     const char *target;
-    /* Threads that run completions; 0: 1. At most 64. */
+    /** Threads that run completions; 0: 1. At most 64. */
     uint32_t threads_count;
-    /* Largest message received; 0: 16 MiB + 64 KiB, which holds every response of Daybook. */
+    /** Largest message received; 0: 16 MiB + 64 KiB, which holds every response of Daybook. */
     uint32_t message_bytes_max;
-    /* A ping after this long without traffic, while calls are open; 0: 30,000. At least 10,000. */
+    /** A ping after this long without traffic, while calls are open; 0: 30,000. At least 10,000. */
     uint32_t keepalive_ms;
-    /* Longest pause between two attempts to connect; 0: 2,000. At least 100. */
+    /** How long its answer may take before the connection is given up; 0: 10,000. At least 1,000. */
+    uint32_t keepalive_timeout_ms;
+    /** Longest pause between two attempts to connect; 0: 2,000. At least 100. */
     uint32_t reconnect_backoff_max_ms;
+    daybook_balancing balancing;
+    /** The retries of calls that say nothing of them. */
+    daybook_retry_options retry;
+    /** NULL: the connection is not encrypted. */
+    const daybook_tls_options *tls;
+    /** Sent with every call as "authorization: Bearer TOKEN"; NULL: none. Another one: daybook_client_set_bearer_token.
+     * Refused without TLS, where everybody on the way could read it, unless `bearer_token_in_clear` is non-zero. */
+    const char *bearer_token;
+    int bearer_token_in_clear;
 } daybook_client_options;
 
-/* More than clients take of a call's trailers by default: every detail that arrives fits. */
+/** More than clients take of a call's trailers by default: every detail that arrives fits. */
 #define DAYBOOK_DETAILS_BYTES 8192
 
-/* What an error said beyond its status: an encoded google.rpc.Status ("grpc-status-details-bin"). Empty when the call went
+/** What an error said beyond its status: an encoded google.rpc.Status ("grpc-status-details-bin"). Empty when the call went
  * well, and when the server sent none. The bytes are another process's: decode only types without maps with the functions
  * that upb generates, see AppendConflicts and google.rpc.BadRequest. */
 typedef struct daybook_details {
@@ -54,45 +98,49 @@ typedef struct daybook_details {
 } daybook_details;
 
 typedef struct daybook_call_options {
-    /* The whole call; 0: DAYBOOK_TIMEOUT_DEFAULT_MS for unary calls, none for streams. */
+    /** The whole call; 0: DAYBOOK_TIMEOUT_DEFAULT_MS for unary calls, none for streams. */
     uint32_t timeout_ms;
-    /* Wait for a connection instead of failing with UNAVAILABLE while there is none (until the timeout). */
+    /** Wait for a connection instead of failing with UNAVAILABLE while there is none (until the timeout). */
     int wait_for_ready;
-    /* Request metadata, at most 64 entries. */
+    /** Request metadata, at most 64 entries. */
     const daybook_header *headers;
     size_t headers_count;
-    /* Filled when the call has ended, before its status is told. The caller's memory, which lives as long as the call or
+    /** NULL: the client's. Unary calls only. */
+    const daybook_retry_options *retry;
+    /** Non-zero: making this call again does no harm, whatever its proto says of the method. */
+    int idempotent;
+    /** Filled when the call has ended, before its status is told. The caller's memory, which lives as long as the call or
      * the stream; NULL: not wanted. */
     daybook_details *details;
 } daybook_call_options;
 
 typedef struct daybook_server_options {
-    /* Where to listen: "127.0.0.1:50051", "[::]:50051", or port 0 for any free one. Required. */
+    /** Where to listen: "127.0.0.1:50051", "[::]:50051", or port 0 for any free one. Required. */
     const char *listen;
-    /* Completion queues, each with its thread; 0: one a core. At most 64. */
+    /** Completion queues, each with its thread; 0: one a core. At most 64. */
     uint32_t threads_count;
-    /* Largest message received; 0: 16 MiB. */
+    /** Largest message received; 0: 16 MiB. */
     uint32_t message_bytes_max;
-    /* Largest metadata of a call; 0: 16 KiB. From 1 KiB to 16 MiB. */
+    /** Largest metadata of a call; 0: 16 KiB. From 1 KiB to 16 MiB. */
     uint32_t metadata_bytes_max;
-    /* Open calls on one connection; 0: 1,024. */
+    /** Open calls on one connection; 0: 1,024. */
     uint32_t concurrent_calls_max;
-    /* What gRPC may allocate for all connections together; 0: 256 MiB. At least 1 MiB. */
+    /** What gRPC may allocate for all connections together; 0: 256 MiB. At least 1 MiB. */
     uint64_t memory_bytes_max;
-    /* A ping after this long without traffic; 0: 30,000. At least 1,000. */
+    /** A ping after this long without traffic; 0: 30,000. At least 1,000. */
     uint32_t keepalive_ms;
-    /* How long its answer may take before the connection is closed; 0: 10,000. At least 1,000. */
+    /** How long its answer may take before the connection is closed; 0: 10,000. At least 1,000. */
     uint32_t keepalive_timeout_ms;
-    /* A connection without calls is closed after this; 0: 600,000. At least 1,000. */
+    /** A connection without calls is closed after this; 0: 600,000. At least 1,000. */
     uint32_t connection_idle_ms;
-    /* A handshake that takes longer is cut; 0: 10,000. */
+    /** A handshake that takes longer is cut; 0: 10,000. */
     uint32_t handshake_timeout_ms;
-    /* Non-zero: do not serve grpc.reflection. */
+    /** Non-zero: do not serve grpc.reflection. */
     int without_reflection;
+    /** NULL: connections are not encrypted. */
+    const daybook_tls_options *tls;
 } daybook_server_options;
 
-#ifdef __cplusplus
-}
-#endif
+DAYBOOK_END_DECLARATIONS
 
 #endif

@@ -1,4 +1,5 @@
-/* status.h: how a call ended.
+/** @file status.h
+ * How a call ended.
  *
  * Ownership: a status lives where its owner puts it, most often on the stack; it is never allocated and holds no
  * pointer. Every function that takes a `daybook_status *ret_status` accepts NULL.
@@ -10,11 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "daybook/declarations.h"
 
-/* The canonical codes of gRPC. */
+DAYBOOK_BEGIN_DECLARATIONS
+
+/** The canonical codes of gRPC. */
 typedef enum daybook_code {
     DAYBOOK_OK = 0,
     DAYBOOK_CANCELLED = 1,
@@ -35,29 +36,42 @@ typedef enum daybook_code {
     DAYBOOK_UNAUTHENTICATED = 16,
 } daybook_code;
 
-#define DAYBOOK_STATUS_REASON_BYTES  64
-#define DAYBOOK_STATUS_MESSAGE_BYTES 436
+#define DAYBOOK_STATUS_REASON_BYTES                64
+#define DAYBOOK_STATUS_MESSAGE_BYTES               436
+#define DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX        4
+#define DAYBOOK_STATUS_VIOLATION_FIELD_BYTES       96
+#define DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES 160
 
-/* The end of a call. All zero is OK. */
+/** A field of the request that the server does not take, and why (google.rpc.BadRequest). Always terminated; longer texts
+ * are cut between two characters. */
+typedef struct daybook_field_violation {
+    char field[DAYBOOK_STATUS_VIOLATION_FIELD_BYTES]; /**< "writes[0].events[2].type" */
+    char description[DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES];
+} daybook_field_violation;
+
+/** The end of a call. All zero is OK. */
 typedef struct daybook_status {
     daybook_code code;
-    /* The same call may succeed when it is made again: the code is UNAVAILABLE, or the server asked for a retry. */
+    /** The same call may succeed when it is made again: the code is UNAVAILABLE, or the server asked for a retry. */
     bool retryable;
-    /* Wait at least this long before a retry; 0: the server said nothing. */
+    /** Wait at least this long before a retry; 0: the server said nothing. */
     uint32_t retry_delay_ms;
-    /* The server's machine-readable reason ("REVISION_CONFLICT"), or "". Always terminated. */
+    /** The server's machine-readable reason ("REVISION_CONFLICT"), or "". Always terminated. */
     char reason[DAYBOOK_STATUS_REASON_BYTES];
-    /* For the developer. Always terminated; a longer text is cut between two characters. */
+    /** For the developer. Always terminated; a longer text is cut between two characters. */
     char message[DAYBOOK_STATUS_MESSAGE_BYTES];
+    /** The first of the violated fields; all of them are in daybook_call_options.details. */
+    uint32_t field_violations_count;
+    daybook_field_violation field_violations[DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX];
 } daybook_status;
 
-/* The code's name in capitals, "NOT_FOUND"; "UNKNOWN" for a number that is none. Static text. Any thread. */
+/** The code's name in capitals, "NOT_FOUND"; "UNKNOWN" for a number that is none. Static text. Any thread. */
 const char *daybook_code_name(daybook_code code);
 
-/* Makes `ret_status` OK with empty texts. NULL is allowed. */
+/** Makes `ret_status` OK with empty texts. NULL is allowed. */
 void daybook_status_clear(daybook_status *ret_status);
 
-/* Fills `ret_status` with a code and a formatted text; the reason is empty and `retryable` follows from the code.
+/** Fills `ret_status` with a code and a formatted text; the reason is empty and `retryable` follows from the code.
  * NULL is allowed. */
 void daybook_status_set(daybook_status *ret_status, daybook_code code, const char *format, ...)
 #if defined(__GNUC__)
@@ -65,8 +79,6 @@ void daybook_status_set(daybook_status *ret_status, daybook_code code, const cha
 #endif
     ;
 
-#ifdef __cplusplus
-}
-#endif
+DAYBOOK_END_DECLARATIONS
 
 #endif

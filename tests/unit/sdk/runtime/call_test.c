@@ -172,7 +172,11 @@ Test(call, a_response_above_the_limit_is_refused) {
 }
 
 Test(call, headers_reach_the_server) {
-    daybook_header headers[] = {{"x-first", "1"}, {"x-tenant", "a value, with ~ and spaces"}, {"x-last", "3"}};
+    daybook_header headers[] = {
+        {.key = "x-first", .value = "1"},
+        {.key = "x-tenant", .value = "a value, with ~ and spaces"},
+        {.key = "x-last", .value = "3"},
+    };
     daybook_call_options options = {.headers = headers, .headers_count = 3};
     const void *response = NULL;
     daybook_status status;
@@ -191,7 +195,7 @@ Test(call, the_user_agent_names_the_sdk) {
 }
 
 Test(call, a_bad_header_ends_it_before_anything_is_sent) {
-    daybook_header header = {"Bad-Key", "x"};
+    daybook_header header = {.key = "Bad-Key", .value = "x"};
     daybook_call_options options = {.headers = &header, .headers_count = 1};
     const void *response = NULL;
     daybook_status status;

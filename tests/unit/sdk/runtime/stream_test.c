@@ -170,7 +170,7 @@ Test(stream, a_malformed_message_ends_it) {
 }
 
 Test(stream, a_bad_header_opens_nothing) {
-    daybook_header header = {"Bad Key", "x"};
+    daybook_header header = {.key = "Bad Key", .value = "x"};
     daybook_call_options options = {.headers = &header, .headers_count = 1};
     daybook_status status = {0};
     const void *request = echo_request(&fixture, &(struct echo_script){.count = 1});
