@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sdk/runtime/codec.h"
+#include "sdk/runtime/metadata.h"
 #include "sdk/runtime/options.h"
 #include "sdk/runtime/status.h"
 
@@ -21,8 +22,7 @@ static bool headers_copy(struct exchange *exchange, const daybook_call_options *
     }
     exchange->headers_count = options->headers_count;
     for (size_t i = 0; i < options->headers_count; i++) {
-        exchange->headers[i].key = grpc_slice_from_copied_string(options->headers[i].key);
-        exchange->headers[i].value = grpc_slice_from_copied_string(options->headers[i].value);
+        exchange->headers[i] = daybook__header_convert(&options->headers[i]);
     }
     return true;
 }

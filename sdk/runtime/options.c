@@ -8,6 +8,8 @@
 #include <grpc/compression.h>
 #include <grpc/support/cpu.h>
 
+#include "sdk/runtime/metadata.h"
+
 #define MIB (1024u * 1024u)
 
 /* One number of an options struct: zero becomes the default, all else must be in its range. */
@@ -100,37 +102,6 @@ bool daybook__server_options_resolve(const daybook_server_options *options, dayb
     return true;
 }
 
-/* Keys that HTTP/2 and gRPC use themselves; a program that sets them would change what the message means. */
-static bool key_is_reserved(const char *key) {
-    static const char *const reserved[] = {
-        "connection", "content-length",   "content-type",      "host",    "keep-alive",
-        "te",         "proxy-connection", "transfer-encoding", "upgrade", "user-agent",
-    };
-    if (strncmp(key, "grpc-", 5) == 0) return true;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-        if (strcmp(key, reserved[i]) == 0) return true;
-    }
-    return false;
-}
-
-/* What is wrong with a header, NULL when nothing is. The grammar is that of gRPC's PROTOCOL-HTTP2.md. */
-static const char *header_problem(const daybook_header *header) {
-    if (header->key == NULL || header->key[0] == '\0') return "has no key";
-    size_t key_size = strnlen(header->key, DAYBOOK__HEADER_KEY_BYTES_MAX + 1);
-    if (key_size > DAYBOOK__HEADER_KEY_BYTES_MAX) return "has a key of more than 255 bytes";
-    if (strspn(header->key, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != key_size) {
-        return "has a key with other characters than a-z 0-9 _ - .";
-    }
-    if (key_is_reserved(header->key)) return "has a key that is reserved for gRPC";
-    if (header->value == NULL) return "has no value";
-    size_t value_size = strnlen(header->value, DAYBOOK__HEADER_VALUE_BYTES_MAX + 1);
-    if (value_size > DAYBOOK__HEADER_VALUE_BYTES_MAX) return "has a value of more than 8192 bytes";
-    for (size_t i = 0; i < value_size; i++) {
-        if (header->value[i] < ' ' || header->value[i] > '~') return "has a value that is not printable ASCII";
-    }
-    return NULL;
-}
-
 bool daybook__call_options_resolve(const daybook_call_options *options, daybook_method_kind kind,
                                    daybook_call_options *ret_resolved, daybook_status *ret_status) {
     daybook_call_options resolved = options == NULL ? (daybook_call_options){0} : *options;
@@ -144,7 +115,7 @@ bool daybook__call_options_resolve(const daybook_call_options *options, daybook_
     }
     assert(resolved.headers_count == 0 || resolved.headers != NULL);
     for (size_t i = 0; i < resolved.headers_count; i++) {
-        const char *problem = header_problem(&resolved.headers[i]);
+        const char *problem = daybook__header_check(&resolved.headers[i]);
         if (problem != NULL) {
             daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "header %zu %s", i, problem);
             return false;

@@ -12,11 +12,9 @@
 #include "daybook/options.h"
 #include "daybook/status.h"
 
-#define DAYBOOK__THREADS_MAX            64u
-#define DAYBOOK__TARGET_BYTES_MAX       1024u
-#define DAYBOOK__HEADERS_MAX            64u
-#define DAYBOOK__HEADER_KEY_BYTES_MAX   255u
-#define DAYBOOK__HEADER_VALUE_BYTES_MAX 8192u
+#define DAYBOOK__THREADS_MAX      64u
+#define DAYBOOK__TARGET_BYTES_MAX 1024u
+#define DAYBOOK__HEADERS_MAX      64u
 
 /* No client pings more often, so a server takes pings half as far apart for an abuse, with room for a slow network. */
 #define DAYBOOK__KEEPALIVE_MS_MIN         10000u
