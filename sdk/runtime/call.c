@@ -16,6 +16,7 @@
 #include "sdk/runtime/codec.h"
 #include "sdk/runtime/exchange.h"
 #include "sdk/runtime/loop.h"
+#include "sdk/runtime/metadata.h"
 #include "sdk/runtime/wait.h"
 
 /* The first block of a call's arena: small responses need no other. */
@@ -44,6 +45,8 @@ struct daybook_call {
     daybook_status status;
     const void *message;
     upb_Arena *arena;
+    grpc_metadata_array initial_metadata;
+    grpc_metadata_array trailing_metadata;
 };
 
 /* A call with an arena of its own, as futures are. */
@@ -53,6 +56,8 @@ struct future {
 };
 
 static void call_deinit(struct daybook_call *call) {
+    daybook__metadata_free(&call->initial_metadata);
+    daybook__metadata_free(&call->trailing_metadata);
     pthread_cond_destroy(&call->changed);
     pthread_mutex_destroy(&call->mutex);
 }
@@ -81,6 +86,8 @@ static void take_outcome(struct daybook_call *call) {
     }
     if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
     call->response = NULL;
+    daybook__metadata_move(&exchange->initial_metadata, &call->initial_metadata);
+    daybook__metadata_move(&exchange->trailing_metadata, &call->trailing_metadata);
     daybook__exchange_close(exchange);
 }
 
@@ -198,6 +205,16 @@ const daybook_status *daybook_call_status(const daybook_call *call) {
 const void *daybook_call_result(const daybook_call *call) {
     assert_ended(call);
     return call->message;
+}
+
+const daybook_metadata *daybook_call_initial_metadata(const daybook_call *call) {
+    assert_ended(call);
+    return daybook__metadata_view(&call->initial_metadata);
+}
+
+const daybook_metadata *daybook_call_trailing_metadata(const daybook_call *call) {
+    assert_ended(call);
+    return daybook__metadata_view(&call->trailing_metadata);
 }
 
 daybook_call *daybook_call_free(daybook_call *call) {

@@ -27,7 +27,13 @@ static bool headers_copy(struct exchange *exchange, const daybook_call_options *
     return true;
 }
 
+bool daybook__client_streams(const daybook_method *method) {
+    return method->kind == DAYBOOK_METHOD_CLIENT_STREAMING || method->kind == DAYBOOK_METHOD_BIDIRECTIONAL_STREAMING;
+}
+
 static bool request_encode(struct exchange *exchange, const void *request, daybook_status *ret_status) {
+    assert((request == NULL) == daybook__client_streams(exchange->method));
+    if (request == NULL) return true;
     codec_result result = daybook__codec_encode(request, exchange->method->request, &exchange->request);
     if (result == CODEC_OK) return true;
     daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INVALID_ARGUMENT;
@@ -77,22 +83,30 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
     return true;
 }
 
-void daybook__exchange_request_operations(struct exchange *exchange, grpc_op operations[EXCHANGE_REQUEST_OPERATIONS]) {
+grpc_op daybook__exchange_headers_operation(struct exchange *exchange) {
     uint32_t flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
-    operations[0] = (grpc_op){
+    return (grpc_op){
         .op = GRPC_OP_SEND_INITIAL_METADATA,
         .flags = exchange->wait_for_ready ? flags : 0,
         .data.send_initial_metadata = {.count = exchange->headers_count, .metadata = exchange->headers},
     };
+}
+
+grpc_op daybook__exchange_metadata_operation(struct exchange *exchange) {
+    return (grpc_op){
+        .op = GRPC_OP_RECV_INITIAL_METADATA,
+        .data.recv_initial_metadata.recv_initial_metadata = &exchange->initial_metadata,
+    };
+}
+
+void daybook__exchange_request_operations(struct exchange *exchange, grpc_op operations[EXCHANGE_REQUEST_OPERATIONS]) {
+    operations[0] = daybook__exchange_headers_operation(exchange);
     operations[1] = (grpc_op){
         .op = GRPC_OP_SEND_MESSAGE,
         .data.send_message.send_message = exchange->request,
     };
     operations[2] = (grpc_op){.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
-    operations[3] = (grpc_op){
-        .op = GRPC_OP_RECV_INITIAL_METADATA,
-        .data.recv_initial_metadata.recv_initial_metadata = &exchange->initial_metadata,
-    };
+    operations[3] = daybook__exchange_metadata_operation(exchange);
 }
 
 grpc_op daybook__exchange_status_operation(struct exchange *exchange) {

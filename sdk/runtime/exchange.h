@@ -1,4 +1,4 @@
-/* exchange.h: what unary calls and streams have in common: one request, its headers and deadline, and how it ended.
+/* exchange.h: what unary calls and streams have in common: headers and deadline, the request, and how it ended.
  *
  * Ownership: an exchange is embedded in its owner, which must not move from open until close.
  * Threads: one at a time, but for daybook__exchange_cancel, which any thread may call between open and close.
@@ -19,7 +19,7 @@ struct exchange {
     struct client_entry entry;
     grpc_call *call;
     /* The sending half. */
-    grpc_byte_buffer *request;
+    grpc_byte_buffer *request; /* NULL where the client streams */
     grpc_metadata *headers;
     size_t headers_count;
     bool wait_for_ready;
@@ -31,12 +31,19 @@ struct exchange {
     daybook_details *details; /* the caller's; may be NULL */
 };
 
-/* Checks the options, serialises the request and enters the client. `cancel` is for the client's close: it must end the
+/* Whether the client sends any number of messages. */
+bool daybook__client_streams(const daybook_method *method);
+
+/* Checks the options, serialises the request, which is NULL where the client streams, and enters the client. `cancel` is for the client's close: it must end the
  * exchange. False: nothing was opened. */
 DAYBOOK_MUST_USE bool daybook__exchange_open(struct exchange *exchange, daybook_client *client,
                                              const daybook_method *method, const void *request,
                                              const daybook_call_options *options,
                                              void (*cancel)(struct client_entry *entry), daybook_status *ret_status);
+
+/* The operations that send the headers and receive the initial metadata. */
+grpc_op daybook__exchange_headers_operation(struct exchange *exchange);
+grpc_op daybook__exchange_metadata_operation(struct exchange *exchange);
 
 /* Fills in the operations that send everything and receive the initial metadata; exactly this many. */
 #define EXCHANGE_REQUEST_OPERATIONS 4

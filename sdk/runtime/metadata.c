@@ -42,6 +42,12 @@ void daybook__metadata_hold(grpc_metadata_array *array) {
     }
 }
 
+void daybook__metadata_move(grpc_metadata_array *array, grpc_metadata_array *ret_array) {
+    daybook__metadata_hold(array);
+    *ret_array = *array;
+    grpc_metadata_array_init(array);
+}
+
 void daybook__metadata_free(grpc_metadata_array *array) {
     for (size_t i = 0; i < array->count; i++) {
         grpc_slice_unref(array->metadata[i].key);

@@ -26,6 +26,9 @@ static inline const daybook_metadata *daybook__metadata_view(const grpc_metadata
 /* Makes an array outlive its call: from now on until daybook__metadata_free. gRPC has filled it, and does not again. */
 void daybook__metadata_hold(grpc_metadata_array *array);
 
+/* Moves an array out of its call and holds it. */
+void daybook__metadata_move(grpc_metadata_array *array, grpc_metadata_array *ret_array);
+
 /* Empties an array that is held. */
 void daybook__metadata_free(grpc_metadata_array *array);
 

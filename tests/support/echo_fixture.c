@@ -60,6 +60,7 @@ const void *echo_request(const struct echo_fixture *fixture, const struct echo_s
     daybook_test_EchoRequest_set_details(request, script->details);
     if (script->raw.data != NULL) daybook_test_EchoRequest_set_raw(request, script->raw);
     daybook_test_EchoRequest_set_header(request, view(script->header));
+    daybook_test_EchoRequest_set_mirror(request, script->mirror);
     return request;
 }
 

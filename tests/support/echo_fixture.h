@@ -26,6 +26,7 @@ struct echo_script {
     upb_StringView details;
     upb_StringView raw; /* sent when its data is not NULL */
     const char *header;
+    bool mirror;
 };
 
 /* Opens server and client. */

@@ -73,6 +73,9 @@ struct echo_call {
     bool finishing;
 };
 
+/* Request headers that may come back. */
+#define MIRROR_MAX 64
+
 #define OWNER(operation, member) ((struct echo_call *)((char *)(operation)-offsetof(struct echo_call, member)))
 
 static void request_next(struct echo_server *server);
@@ -118,6 +121,18 @@ static upb_StringView header_value(const struct echo_call *call) {
     return upb_StringView_FromDataAndSize("", 0);
 }
 
+/* Copies what the script wants back of the request's headers, as many as there is room for; they stay the call's. */
+static size_t mirror(const struct echo_call *call, grpc_metadata *items, size_t items_max) {
+    size_t count = 0;
+    for (size_t i = 0; i < call->metadata.count && daybook_test_EchoRequest_mirror(call->script); i++) {
+        const grpc_metadata *item = &call->metadata.metadata[i];
+        if (GRPC_SLICE_LENGTH(item->key) < 2 || memcmp(GRPC_SLICE_START_PTR(item->key), "x-", 2) != 0) continue;
+        assert(count < items_max);
+        items[count++] = (grpc_metadata){.key = item->key, .value = item->value};
+    }
+    return count;
+}
+
 static grpc_byte_buffer *response_create(struct echo_call *call) {
     if (daybook_test_EchoRequest_has_raw(call->script)) {
         upb_StringView raw = daybook_test_EchoRequest_raw(call->script);
@@ -151,23 +166,25 @@ static void send_status(struct echo_call *call) {
     upb_StringView text = daybook_test_EchoRequest_message(call->script);
     upb_StringView details = daybook_test_EchoRequest_details(call->script);
     grpc_slice text_slice = grpc_slice_from_copied_buffer(text.data, text.size);
-    grpc_metadata trailer = {
+    grpc_metadata trailers[1 + MIRROR_MAX] = {{
         .key = grpc_slice_from_static_string("grpc-status-details-bin"),
         .value = grpc_slice_from_copied_buffer(details.data, details.size),
-    };
+    }};
+    const size_t first = details.size > 0 ? 0 : 1;
+    const size_t count = 1 - first + mirror(call, trailers + 1, MIRROR_MAX);
     grpc_op operation = {
         .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
         .data.send_status_from_server =
             {
-                .trailing_metadata_count = details.size > 0 ? 1 : 0,
-                .trailing_metadata = &trailer,
+                .trailing_metadata_count = count,
+                .trailing_metadata = trailers + first,
                 .status = (grpc_status_code)daybook_test_EchoRequest_code(call->script),
                 .status_details = &text_slice,
             },
     };
     start(call, &operation, &call->stepped);
     grpc_slice_unref(text_slice);
-    grpc_slice_unref(trailer.value);
+    grpc_slice_unref(trailers[0].value);
 }
 
 static void step(struct echo_call *call) {
@@ -213,7 +230,10 @@ static void on_received(struct loop_operation *operation, bool ok) {
         assert(result == CODEC_OK);
         call->script = script;
     }
-    grpc_op send = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    grpc_metadata headers[MIRROR_MAX];
+    const size_t count = mirror(call, headers, MIRROR_MAX);
+    grpc_op send = {.op = GRPC_OP_SEND_INITIAL_METADATA,
+                    .data.send_initial_metadata = {.count = count, .metadata = headers}};
     start(call, &send, &call->stepped);
 }
 

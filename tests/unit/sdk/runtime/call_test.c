@@ -186,6 +186,51 @@ Test(call, headers_reach_the_server) {
                                      upb_StringView_FromString("a value, with ~ and spaces")));
 }
 
+static bool has(const daybook_metadata *metadata, const char *key, const char *value, size_t value_size) {
+    return upb_StringView_IsEqual(daybook_metadata_find(metadata, key),
+                                  upb_StringView_FromDataAndSize(value, value_size));
+}
+
+Test(call, metadata_comes_back_and_outlives_the_client) {
+    static char binary[300];
+    for (size_t i = 0; i < sizeof binary; i++) binary[i] = (char)i;
+    daybook_header headers[] = {
+        {.key = "x-text", .value = "a text that is longer than what a slice of gRPC holds itself"},
+        {.key = "x-short", .value = "s"},
+        {.key = "x-data-bin", .value = binary, .value_size = sizeof binary},
+    };
+    daybook_call_options options = {.headers = headers, .headers_count = 3};
+    daybook_call *ok = start(&(struct echo_script){.count = 1, .mirror = true}, &options);
+    daybook_call *failed = start(&(struct echo_script){.code = DAYBOOK_ABORTED, .mirror = true}, &options);
+    daybook_call *bare = start(&(struct echo_script){.count = 1}, &options);
+    wait_end(ok);
+    wait_end(failed);
+    wait_end(bare);
+    fixture.client = daybook_client_close(fixture.client);
+    const daybook_metadata *all[] = {daybook_call_initial_metadata(ok), daybook_call_trailing_metadata(ok),
+                                     daybook_call_trailing_metadata(failed)};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(has(all[i], "x-text", headers[0].value, strlen(headers[0].value)), "%zu", i);
+        cr_assert(has(all[i], "x-short", "s", 1));
+        cr_assert(has(all[i], "x-data-bin", binary, sizeof binary));
+    }
+    cr_assert_null(daybook_metadata_find(daybook_call_initial_metadata(bare), "x-text").data);
+    cr_assert_eq(daybook_metadata_count(daybook_call_trailing_metadata(bare)), 0);
+    daybook_call_free(ok);
+    daybook_call_free(failed);
+    daybook_call_free(bare);
+}
+
+Test(call, a_call_that_was_never_sent_has_no_metadata) {
+    daybook_header header = {.key = "Bad-Key", .value = "x"};
+    daybook_call *call =
+        start(&(struct echo_script){.count = 1}, &(daybook_call_options){.headers = &header, .headers_count = 1});
+    wait_end(call);
+    cr_assert_eq(daybook_metadata_count(daybook_call_initial_metadata(call)), 0);
+    cr_assert_eq(daybook_metadata_count(daybook_call_trailing_metadata(call)), 0);
+    daybook_call_free(call);
+}
+
 Test(call, the_user_agent_names_the_sdk) {
     const void *response = NULL;
     cr_assert(unary(&(struct echo_script){.count = 1, .header = "user-agent"}, NULL, &response, NULL));
