@@ -17,6 +17,7 @@
 #include "sdk/runtime/exchange.h"
 #include "sdk/runtime/loop.h"
 #include "sdk/runtime/metadata.h"
+#include "sdk/runtime/status.h"
 #include "sdk/runtime/wait.h"
 
 /* The first block of a call's arena: small responses need no other. */
@@ -242,7 +243,7 @@ bool daybook_call_unary(daybook_client *client, const daybook_method *method, co
     assert(ended);
     bool ok = call.status.code == DAYBOOK_OK;
     if (ok) *ret_response = call.message;
-    if (ret_status != NULL) *ret_status = call.status;
+    daybook__status_copy(&call.status, ret_status);
     call_deinit(&call);
     return ok;
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,8 +37,27 @@ daybook_code daybook__code_from_number(int number) {
     return number >= 0 && (size_t)number < CODES_COUNT ? (daybook_code)number : DAYBOOK_UNKNOWN;
 }
 
+/* What no count includes is not written: a status has one and a half KiB, and most calls go well. */
 void daybook_status_clear(daybook_status *ret_status) {
-    if (ret_status != NULL) *ret_status = (daybook_status){.code = DAYBOOK_OK};
+    if (ret_status == NULL) return;
+    ret_status->code = DAYBOOK_OK;
+    ret_status->retryable = false;
+    ret_status->retry_delay_ms = 0;
+    ret_status->reason[0] = '\0';
+    ret_status->message[0] = '\0';
+    ret_status->field_violations_count = 0;
+}
+
+void daybook__status_copy(const daybook_status *status, daybook_status *ret_status) {
+    if (ret_status == NULL) return;
+    if (status->code == DAYBOOK_OK) {
+        daybook_status_clear(ret_status);
+        return;
+    }
+    assert(status->field_violations_count <= DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX);
+    memcpy(ret_status, status,
+           offsetof(daybook_status, field_violations) +
+               status->field_violations_count * sizeof status->field_violations[0]);
 }
 
 /* The bytes of the UTF-8 character that `text` begins with, 0 when it begins with none (RFC 3629, table 3-7 of Unicode:
@@ -59,8 +79,7 @@ static size_t character_size(const unsigned char *text, size_t text_size) {
     return size;
 }
 
-/* Copies whole characters into `target` until it is full or the text ends at its size or at a NUL. */
-static void copy_text(char *target, size_t target_size, const char *text, size_t text_size) {
+void daybook__status_copy_text(char *target, size_t target_size, const char *text, size_t text_size) {
     assert(target_size > 0);
     const unsigned char *source = (const unsigned char *)text;
     size_t written = 0;
@@ -84,7 +103,7 @@ void daybook__status_set_text(daybook_status *ret_status, daybook_code code, con
     if (code == DAYBOOK_OK) return;
     ret_status->code = code;
     ret_status->retryable = code == DAYBOOK_UNAVAILABLE;
-    copy_text(ret_status->message, sizeof ret_status->message, text, text_size);
+    daybook__status_copy_text(ret_status->message, sizeof ret_status->message, text, text_size);
 }
 
 void daybook_status_set(daybook_status *ret_status, daybook_code code, const char *format, ...) {

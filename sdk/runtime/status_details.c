@@ -44,6 +44,22 @@ static void set_retry(daybook_status *status, const google_rpc_RetryInfo *retry)
     if (delay != NULL) status->retry_delay_ms = duration_ms(delay);
 }
 
+/* As many as there is room for; the texts are the peer's and are cut between two characters. */
+static void add_field_violations(daybook_status *status, const google_rpc_BadRequest *bad_request) {
+    size_t count = 0;
+    const google_rpc_BadRequest_FieldViolation *const *violations =
+        google_rpc_BadRequest_field_violations(bad_request, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (status->field_violations_count == DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX) return;
+        daybook_field_violation *violation = &status->field_violations[status->field_violations_count++];
+        upb_StringView field = google_rpc_BadRequest_FieldViolation_field(violations[i]);
+        upb_StringView description = google_rpc_BadRequest_FieldViolation_description(violations[i]);
+        daybook__status_copy_text(violation->field, sizeof violation->field, field.data, field.size);
+        daybook__status_copy_text(violation->description, sizeof violation->description, description.data,
+                                  description.size);
+    }
+}
+
 /* NULL when it is malformed. */
 static const void *detail_decode(upb_StringView value, const upb_MiniTable *table, upb_Arena *arena) {
     const void *detail = NULL;
@@ -70,6 +86,9 @@ void daybook__status_add_details(daybook_status *status, const void *details, si
         } else if (is_type(type_url, "google.rpc.RetryInfo")) {
             const void *retry = detail_decode(value, &google_rpc_RetryInfo_msginit, arena);
             if (retry != NULL) set_retry(status, retry);
+        } else if (is_type(type_url, "google.rpc.BadRequest")) {
+            const void *bad_request = detail_decode(value, &google_rpc_BadRequest_msginit, arena);
+            if (bad_request != NULL) add_field_violations(status, bad_request);
         }
     }
     upb_Arena_Free(arena);

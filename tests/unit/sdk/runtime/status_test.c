@@ -235,6 +235,96 @@ Test(status_details, a_delay_is_rounded_up_and_bounded) {
     }
 }
 
+static void add_violation(google_rpc_BadRequest *bad_request, const char *field, const char *description,
+                          upb_Arena *arena) {
+    google_rpc_BadRequest_FieldViolation *violation = google_rpc_BadRequest_add_field_violations(bad_request, arena);
+    google_rpc_BadRequest_FieldViolation_set_field(violation, view(field));
+    google_rpc_BadRequest_FieldViolation_set_description(violation, view(description));
+}
+
+static void add_bad_request(google_rpc_Status *rich, const google_rpc_BadRequest *bad_request, upb_Arena *arena) {
+    upb_StringView bytes;
+    bytes.data = google_rpc_BadRequest_serialize(bad_request, arena, &bytes.size);
+    add(rich, "type.googleapis.com/google.rpc.BadRequest", bytes, arena);
+}
+
+Test(status_details, violated_fields_are_told_in_their_order) {
+    upb_Arena *arena = upb_Arena_New();
+    google_rpc_Status *rich = google_rpc_Status_new(arena);
+    google_rpc_BadRequest *first = google_rpc_BadRequest_new(arena);
+    add_violation(first, "writes[0].events[2].type", "is empty", arena);
+    add_violation(first, "", "", arena);
+    google_rpc_BadRequest *second = google_rpc_BadRequest_new(arena);
+    add_violation(second, "writes[1].stream", "is too long", arena);
+    add_bad_request(rich, first, arena);
+    add_bad_request(rich, second, arena);
+    daybook_status status = with_details(DAYBOOK_INVALID_ARGUMENT, rich, arena);
+    cr_assert_eq(status.field_violations_count, 3);
+    cr_assert_str_eq(status.field_violations[0].field, "writes[0].events[2].type");
+    cr_assert_str_eq(status.field_violations[0].description, "is empty");
+    cr_assert_str_eq(status.field_violations[1].field, "");
+    cr_assert_str_eq(status.field_violations[1].description, "");
+    cr_assert_str_eq(status.field_violations[2].field, "writes[1].stream");
+    upb_Arena_Free(arena);
+}
+
+Test(status_details, more_violated_fields_than_there_is_room_for_are_left_out) {
+    upb_Arena *arena = upb_Arena_New();
+    google_rpc_Status *rich = google_rpc_Status_new(arena);
+    google_rpc_BadRequest *bad_request = google_rpc_BadRequest_new(arena);
+    for (uint32_t i = 0; i < DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX + 3; i++) {
+        add_violation(bad_request, i == DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX - 1 ? "last" : "field", "is wrong", arena);
+    }
+    add_bad_request(rich, bad_request, arena);
+    add_bad_request(rich, bad_request, arena);
+    daybook_status status = with_details(DAYBOOK_INVALID_ARGUMENT, rich, arena);
+    cr_assert_eq(status.field_violations_count, DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX);
+    cr_assert_str_eq(status.field_violations[DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX - 1].field, "last");
+    upb_Arena_Free(arena);
+}
+
+Test(status_details, texts_of_violations_are_cut_between_two_characters) {
+    upb_Arena *arena = upb_Arena_New();
+    char field[DAYBOOK_STATUS_VIOLATION_FIELD_BYTES + 2] = {0};
+    memset(field, 'a', DAYBOOK_STATUS_VIOLATION_FIELD_BYTES - 3);
+    memcpy(field + DAYBOOK_STATUS_VIOLATION_FIELD_BYTES - 3, "\xe2\x82\xac", 3); /* one byte too long */
+    char description[DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES + 50] = {0};
+    memset(description, 'b', sizeof description - 1);
+    google_rpc_Status *rich = google_rpc_Status_new(arena);
+    google_rpc_BadRequest *bad_request = google_rpc_BadRequest_new(arena);
+    add_violation(bad_request, field, description, arena);
+    add_bad_request(rich, bad_request, arena);
+    daybook_status status = with_details(DAYBOOK_INVALID_ARGUMENT, rich, arena);
+    cr_assert_eq(status.field_violations_count, 1);
+    cr_assert_eq(strlen(status.field_violations[0].field), DAYBOOK_STATUS_VIOLATION_FIELD_BYTES - 3);
+    cr_assert_eq(strlen(status.field_violations[0].description), DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES - 1);
+    upb_Arena_Free(arena);
+}
+
+Test(status, a_copy_has_what_is_filled_in) {
+    daybook_status status;
+    daybook_status_set(&status, DAYBOOK_INVALID_ARGUMENT, "the request is wrong");
+    status.field_violations_count = 2;
+    daybook_field_violation *violation = &status.field_violations[1];
+    daybook__status_copy_text(violation->field, sizeof violation->field, "type", 4);
+    violation->description[0] = '\0';
+    daybook_status copy;
+    memset(&copy, 'x', sizeof copy);
+    daybook__status_copy(&status, &copy);
+    cr_assert_eq(copy.code, DAYBOOK_INVALID_ARGUMENT);
+    cr_assert_str_eq(copy.message, "the request is wrong");
+    cr_assert_str_eq(copy.reason, "");
+    cr_assert_eq(copy.field_violations_count, 2);
+    cr_assert_str_eq(copy.field_violations[1].field, "type");
+    cr_assert_eq(copy.field_violations[2].field[0], 'x', "what nobody reads is not copied");
+    daybook_status_clear(&status);
+    daybook__status_copy(&status, &copy);
+    cr_assert_eq(copy.code, DAYBOOK_OK);
+    cr_assert_str_eq(copy.message, "");
+    cr_assert_eq(copy.field_violations_count, 0);
+    daybook__status_copy(&status, NULL);
+}
+
 /* Half a reason would compare wrongly, so one that does not fit is none. */
 Test(status_details, a_reason_is_whole_or_absent) {
     upb_Arena *arena = upb_Arena_New();
