@@ -5,11 +5,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <grpc/grpc_security.h>
 
 #include "sdk/runtime/loop.h"
 #include "sdk/runtime/options.h"
+#include "sdk/runtime/tls.h"
 #include "sdk/runtime/version.h"
 
 /* Rich errors travel in the trailers, where gRPC's own limit of 8 KiB cuts them short. */
@@ -31,13 +33,20 @@ struct daybook_client {
     bool closing;
 };
 
-static grpc_channel *channel_create(const daybook_client_options *options) {
+/* gRPC speaks TLS 1.2 and 1.3, nothing older, and copies the texts. */
+static grpc_channel_credentials *credentials_create(const struct tls_material *material) {
+    grpc_ssl_pem_key_cert_pair pair = {.private_key = material->key, .cert_chain = material->certificate};
+    return grpc_ssl_credentials_create_ex(material->authorities, material->key == NULL ? NULL : &pair, NULL, NULL);
+}
+
+/* `material` is NULL for a connection that is not encrypted. */
+static grpc_channel *channel_create(const daybook_client_options *options, const struct tls_material *material) {
     struct channel_arguments arguments = {0};
     daybook__channel_arguments_add_common(&arguments, options->message_bytes_max);
     daybook__channel_arguments_add_text(&arguments, GRPC_ARG_PRIMARY_USER_AGENT_STRING, DAYBOOK__USER_AGENT);
     daybook__channel_arguments_add(&arguments, GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX);
     daybook__channel_arguments_add(&arguments, GRPC_ARG_KEEPALIVE_TIME_MS, options->keepalive_ms);
-    daybook__channel_arguments_add(&arguments, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, DAYBOOK__CLIENT_KEEPALIVE_TIMEOUT_MS);
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options->keepalive_timeout_ms);
     /* A quiet subscription sends nothing for hours; its pings must not run out. */
     daybook__channel_arguments_add(&arguments, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     uint32_t backoff_max_ms = options->reconnect_backoff_max_ms;
@@ -52,8 +61,14 @@ static grpc_channel *channel_create(const daybook_client_options *options) {
     daybook__channel_arguments_add(&arguments, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     daybook__channel_arguments_add(&arguments, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
 
-    /* TLS: the credentials are the only thing that will differ. */
-    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    if (options->balancing == DAYBOOK_BALANCING_ROUND_ROBIN) {
+        daybook__channel_arguments_add_text(&arguments, GRPC_ARG_LB_POLICY_NAME, "round_robin");
+    }
+    if (options->tls != NULL && options->tls->server_name != NULL) {
+        daybook__channel_arguments_add_text(&arguments, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, options->tls->server_name);
+    }
+    grpc_channel_credentials *credentials =
+        material == NULL ? grpc_insecure_credentials_create() : credentials_create(material);
     grpc_channel_args list = daybook__channel_arguments_list(&arguments);
     grpc_channel *channel = grpc_channel_create(options->target, credentials, &list);
     grpc_channel_credentials_release(credentials);
@@ -68,16 +83,15 @@ static bool loops_open(daybook_client *client, uint32_t count, daybook_status *r
     return true;
 }
 
-daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status) {
-    daybook_client_options resolved;
-    if (!daybook__client_options_resolve(options, &resolved, ret_status)) return NULL;
+static daybook_client *open_resolved(const daybook_client_options *options, const struct tls_material *material,
+                                     daybook_status *ret_status) {
     daybook_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
         daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for a client");
         return NULL;
     }
     daybook__core_ref();
-    if (!loops_open(client, resolved.threads_count, ret_status)) {
+    if (!loops_open(client, options->threads_count, ret_status)) {
         daybook__loops_close(client->loops, client->loops_count);
         daybook__core_unref();
         free(client);
@@ -85,8 +99,19 @@ daybook_client *daybook_client_open(const daybook_client_options *options, daybo
     }
     pthread_mutex_init(&client->mutex, NULL);
     pthread_cond_init(&client->empty, NULL);
-    client->channel = channel_create(&resolved);
+    client->channel = channel_create(options, material);
     daybook_status_clear(ret_status);
+    return client;
+}
+
+daybook_client *daybook_client_open(const daybook_client_options *options, daybook_status *ret_status) {
+    daybook_client_options resolved;
+    if (!daybook__client_options_resolve(options, &resolved, ret_status)) return NULL;
+    if (resolved.tls == NULL) return open_resolved(&resolved, NULL, ret_status);
+    struct tls_material material;
+    if (!daybook__tls_load(resolved.tls, &material, ret_status)) return NULL;
+    daybook_client *client = open_resolved(&resolved, &material, ret_status);
+    daybook__tls_unload(&material);
     return client;
 }
 

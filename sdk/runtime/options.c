@@ -56,6 +56,49 @@ static bool address_check(const char *name, const char *address, daybook_status 
     return true;
 }
 
+bool daybook__retry_options_resolve(daybook_retry_options *options, daybook_status *ret_status) {
+    const struct number numbers[] = {
+        {"retry.attempts_max", &options->attempts_max, 5, 1, DAYBOOK__ATTEMPTS_MAX},
+        {"retry.backoff_first_ms", &options->backoff_first_ms, 100, 1, INT_MAX},
+        {"retry.backoff_max_ms", &options->backoff_max_ms, 2000, 1, INT_MAX},
+    };
+    return numbers_resolve(numbers, sizeof numbers / sizeof numbers[0], ret_status);
+}
+
+bool daybook__bearer_token_check(const char *token, bool may_be_seen, daybook_status *ret_status) {
+    const size_t size = strnlen(token, DAYBOOK__TOKEN_BYTES_MAX + 1);
+    const size_t characters_count =
+        strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/");
+    const char *problem = NULL;
+    if (size > DAYBOOK__TOKEN_BYTES_MAX)
+        problem = "has more than 8000 bytes";
+    else if (characters_count == 0)
+        problem = "is empty, or begins with a character that no token has";
+    else if (characters_count + strspn(token + characters_count, "=") != size)
+        problem = "has other characters than A-Z a-z 0-9 - . _ ~ + / and = at its end";
+    else if (!may_be_seen)
+        problem = "would be sent without TLS, for everybody on the way to read; see bearer_token_in_clear";
+    if (problem == NULL) return true;
+    daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "the bearer token %s", problem);
+    return false;
+}
+
+/* What a client's numbers cannot say. */
+static bool client_security_check(const daybook_client_options *options, daybook_status *ret_status) {
+    if (options->tls != NULL && options->tls->client_certificate_optional != 0) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                           "option tls.client_certificate_optional is for servers alone");
+        return false;
+    }
+    if (options->tls != NULL && options->tls->server_name != NULL &&
+        !address_check("tls.server_name", options->tls->server_name, ret_status)) {
+        return false;
+    }
+    return options->bearer_token == NULL ||
+           daybook__bearer_token_check(options->bearer_token,
+                                       options->tls != NULL || options->bearer_token_in_clear != 0, ret_status);
+}
+
 bool daybook__client_options_resolve(const daybook_client_options *options, daybook_client_options *ret_resolved,
                                      daybook_status *ret_status) {
     daybook_client_options resolved = options == NULL ? (daybook_client_options){0} : *options;
@@ -63,10 +106,18 @@ bool daybook__client_options_resolve(const daybook_client_options *options, dayb
         {"threads_count", &resolved.threads_count, 1, 1, DAYBOOK__THREADS_MAX},
         {"message_bytes_max", &resolved.message_bytes_max, 16 * MIB + 64 * 1024, 1, INT_MAX},
         {"keepalive_ms", &resolved.keepalive_ms, 30000, DAYBOOK__KEEPALIVE_MS_MIN, INT_MAX},
+        {"keepalive_timeout_ms", &resolved.keepalive_timeout_ms, 10000, 1000, INT_MAX},
         {"reconnect_backoff_max_ms", &resolved.reconnect_backoff_max_ms, 2000, 100, INT_MAX},
     };
     if (!address_check("target", resolved.target, ret_status)) return false;
     if (!numbers_resolve(numbers, sizeof numbers / sizeof numbers[0], ret_status)) return false;
+    if (!daybook__retry_options_resolve(&resolved.retry, ret_status)) return false;
+    if (resolved.balancing != DAYBOOK_BALANCING_PICK_FIRST && resolved.balancing != DAYBOOK_BALANCING_ROUND_ROBIN) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "option balancing is %d, which is none",
+                           (int)resolved.balancing);
+        return false;
+    }
+    if (!client_security_check(&resolved, ret_status)) return false;
     *ret_resolved = resolved;
     return true;
 }

@@ -19,14 +19,23 @@
 /* No client pings more often, so a server takes pings half as far apart for an abuse, with room for a slow network. */
 #define DAYBOOK__KEEPALIVE_MS_MIN         10000u
 #define DAYBOOK__PING_INTERVAL_ALLOWED_MS (DAYBOOK__KEEPALIVE_MS_MIN / 2)
-/* How long the answer to a client's ping may take before the connection is given up. */
-#define DAYBOOK__CLIENT_KEEPALIVE_TIMEOUT_MS 10000u
+
+/* A token travels with every call, and a server takes 16 KiB of metadata by default. */
+#define DAYBOOK__TOKEN_BYTES_MAX 8000u
+
+#define DAYBOOK__ATTEMPTS_MAX 100u
 
 /* Copies the options with defaults in the place of zeros. False when one is missing or out of range. */
 DAYBOOK_MUST_USE bool daybook__client_options_resolve(const daybook_client_options *options,
                                                       daybook_client_options *ret_resolved, daybook_status *ret_status);
 DAYBOOK_MUST_USE bool daybook__server_options_resolve(const daybook_server_options *options,
                                                       daybook_server_options *ret_resolved, daybook_status *ret_status);
+
+/* Fills in defaults in place. False when one is out of range; some are filled in then. */
+DAYBOOK_MUST_USE bool daybook__retry_options_resolve(daybook_retry_options *options, daybook_status *ret_status);
+
+/* Whether a bearer token can be a header (RFC 6750, b64token), and whether it may be sent over this connection. */
+DAYBOOK_MUST_USE bool daybook__bearer_token_check(const char *token, bool may_be_seen, daybook_status *ret_status);
 
 /* Checks the headers and fills in the default timeout of the method's kind. `options` may be NULL. */
 DAYBOOK_MUST_USE bool daybook__call_options_resolve(const daybook_call_options *options, daybook_method_kind kind,

@@ -61,6 +61,8 @@ const void *echo_request(const struct echo_fixture *fixture, const struct echo_s
     if (script->raw.data != NULL) daybook_test_EchoRequest_set_raw(request, script->raw);
     daybook_test_EchoRequest_set_header(request, view(script->header));
     daybook_test_EchoRequest_set_mirror(request, script->mirror);
+    daybook_test_EchoRequest_set_failures(request, script->failures);
+    daybook_test_EchoRequest_set_pushback(request, view(script->pushback));
     return request;
 }
 

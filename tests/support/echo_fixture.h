@@ -27,6 +27,8 @@ struct echo_script {
     upb_StringView raw; /* sent when its data is not NULL */
     const char *header;
     bool mirror;
+    uint32_t failures;
+    const char *pushback;
 };
 
 /* Opens server and client. */

@@ -26,6 +26,15 @@ const daybook_method ECHO_CALL = {
     .response = &daybook_test_EchoResponse_msginit,
 };
 
+const daybook_method ECHO_CALL_IDEMPOTENT = {
+    .name = "Play",
+    .path = "/daybook.test.Echo/Play",
+    .kind = DAYBOOK_METHOD_UNARY,
+    .idempotency = DAYBOOK_IDEMPOTENCY_NO_SIDE_EFFECTS,
+    .request = &daybook_test_EchoRequest_msginit,
+    .response = &daybook_test_EchoResponse_msginit,
+};
+
 const daybook_method ECHO_STREAM = {
     .name = "Play",
     .path = "/daybook.test.Echo/Play",
@@ -64,6 +73,7 @@ struct echo_call {
     grpc_byte_buffer *response;
     upb_Arena *arena;
     const daybook_test_EchoRequest *script;
+    uint32_t number; /* of the calls that the server has received, from 1 */
     uint32_t responses_sent;
     int cancelled;
     bool failed; /* a step failed: only the status is left */
@@ -161,30 +171,50 @@ static void send_response(struct echo_call *call) {
     start(call, &operation, &call->stepped);
 }
 
+/* Whether the call ends as the script says, or well. */
+static bool ends_as_scripted(const struct echo_call *call) {
+    uint32_t failures = daybook_test_EchoRequest_failures(call->script);
+    return failures == 0 || call->number <= failures;
+}
+
 static void send_status(struct echo_call *call) {
     call->finishing = true;
+    const bool scripted = ends_as_scripted(call);
     upb_StringView text = daybook_test_EchoRequest_message(call->script);
-    upb_StringView details = daybook_test_EchoRequest_details(call->script);
-    grpc_slice text_slice = grpc_slice_from_copied_buffer(text.data, text.size);
-    grpc_metadata trailers[1 + MIRROR_MAX] = {{
-        .key = grpc_slice_from_static_string("grpc-status-details-bin"),
-        .value = grpc_slice_from_copied_buffer(details.data, details.size),
-    }};
-    const size_t first = details.size > 0 ? 0 : 1;
-    const size_t count = 1 - first + mirror(call, trailers + 1, MIRROR_MAX);
+    const struct {
+        const char *key;
+        upb_StringView value;
+    } wanted[] = {
+        {"grpc-status-details-bin", daybook_test_EchoRequest_details(call->script)},
+        {"grpc-retry-pushback-ms", daybook_test_EchoRequest_pushback(call->script)},
+    };
+    grpc_slice text_slice = grpc_slice_from_copied_buffer(text.data, scripted ? text.size : 0);
+    grpc_metadata trailers[2 + MIRROR_MAX];
+    size_t trailers_count = 0;
+    for (size_t i = 0; i < 2 && scripted; i++) {
+        if (wanted[i].value.size == 0) continue;
+        trailers[trailers_count++] = (grpc_metadata){
+            .key = grpc_slice_from_static_string(wanted[i].key),
+            .value = grpc_slice_from_copied_buffer(wanted[i].value.data, wanted[i].value.size),
+        };
+    }
+    const size_t own_count = trailers_count;
+    trailers_count += mirror(call, trailers + own_count, MIRROR_MAX);
     grpc_op operation = {
         .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
         .data.send_status_from_server =
             {
-                .trailing_metadata_count = count,
-                .trailing_metadata = trailers + first,
-                .status = (grpc_status_code)daybook_test_EchoRequest_code(call->script),
+                .trailing_metadata_count = trailers_count,
+                .trailing_metadata = trailers,
+                .status = scripted ? (grpc_status_code)daybook_test_EchoRequest_code(call->script) : GRPC_STATUS_OK,
                 .status_details = &text_slice,
             },
     };
     start(call, &operation, &call->stepped);
     grpc_slice_unref(text_slice);
-    grpc_slice_unref(trailers[0].value);
+    for (size_t i = 0; i < own_count; i++) {
+        grpc_slice_unref(trailers[i].value);
+    }
 }
 
 static void step(struct echo_call *call) {
@@ -245,6 +275,7 @@ static void on_requested(struct loop_operation *operation, bool ok) {
         return;
     }
     count(server, &server->calls_received);
+    call->number = server->calls_received; /* changed by this thread alone */
     request_next(server);
     grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &call->cancelled};
     start(call, &close, &call->closed);
@@ -277,12 +308,12 @@ static void request_next(struct echo_server *server) {
     assert(error == GRPC_CALL_OK);
 }
 
-static struct echo_server *start_at(const char *address) {
+/* Takes the credentials. */
+static struct echo_server *start_with(const char *address, grpc_server_credentials *credentials) {
     struct echo_server *server = calloc(1, sizeof *server);
     assert(server != NULL);
     pthread_mutex_init(&server->mutex, NULL);
     pthread_cond_init(&server->changed, NULL);
-    daybook__core_ref();
     bool opened = daybook__loop_open(&server->loop, "echo-server", NULL);
     assert(opened);
     grpc_arg unlimited = {
@@ -290,7 +321,6 @@ static struct echo_server *start_at(const char *address) {
     grpc_channel_args arguments = {.num_args = 1, .args = &unlimited};
     server->server = grpc_server_create(&arguments, NULL);
     grpc_server_register_completion_queue(server->server, server->loop.queue, NULL);
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
     int port = grpc_server_add_http2_port(server->server, address, credentials);
     grpc_server_credentials_release(credentials);
     assert(port > 0);
@@ -298,6 +328,20 @@ static struct echo_server *start_at(const char *address) {
     grpc_server_start(server->server);
     request_next(server);
     return server;
+}
+
+static struct echo_server *start_at(const char *address) {
+    daybook__core_ref();
+    return start_with(address, grpc_insecure_server_credentials_create());
+}
+
+struct echo_server *echo_server_start_secure(const char *authorities_pem, const struct certificate *certificate) {
+    daybook__core_ref();
+    grpc_ssl_pem_key_cert_pair pair = {.private_key = certificate->key_pem, .cert_chain = certificate->certificate_pem};
+    grpc_ssl_client_certificate_request_type request = authorities_pem == NULL
+                                                           ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                                           : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+    return start_with("127.0.0.1:0", grpc_ssl_server_credentials_create_ex(authorities_pem, &pair, 1, request, NULL));
 }
 
 struct echo_server *echo_server_start(void) {
@@ -331,11 +375,19 @@ void echo_server_wait_cancelled(struct echo_server *server, uint32_t count) {
     wait_counter(server, &server->calls_cancelled, count);
 }
 
-uint32_t echo_server_sent(struct echo_server *server) {
+static uint32_t read_counter(struct echo_server *server, const uint32_t *counter) {
     pthread_mutex_lock(&server->mutex);
-    uint32_t sent = server->responses_sent;
+    uint32_t value = *counter;
     pthread_mutex_unlock(&server->mutex);
-    return sent;
+    return value;
+}
+
+uint32_t echo_server_received(struct echo_server *server) {
+    return read_counter(server, &server->calls_received);
+}
+
+uint32_t echo_server_sent(struct echo_server *server) {
+    return read_counter(server, &server->responses_sent);
 }
 
 static void on_shutdown(struct loop_operation *operation, bool ok) {

@@ -42,7 +42,7 @@ LIBRARIES = {
     r"lmdb\.h": ["service/store", "tests"],
     r"jansson\.h": ["sdk/cli", "examples", "tests"],
     r"xxhash\.h|isa-l": ["service/base"],
-    r"openssl/": ["service/base"],
+    r"openssl/": ["service/base", "tests/support"],
     r"criterion/": ["tests"],
 }
 

@@ -31,7 +31,11 @@ Test(options, zeros_of_a_client_are_the_documented_defaults) {
     cr_assert_eq(resolved.threads_count, 1);
     cr_assert_eq(resolved.message_bytes_max, 16u * 1024 * 1024 + 64 * 1024);
     cr_assert_eq(resolved.keepalive_ms, 30000);
+    cr_assert_eq(resolved.keepalive_timeout_ms, 10000);
     cr_assert_eq(resolved.reconnect_backoff_max_ms, 2000);
+    cr_assert_eq(resolved.retry.attempts_max, 5);
+    cr_assert_eq(resolved.retry.backoff_first_ms, 100);
+    cr_assert_eq(resolved.retry.backoff_max_ms, 2000);
 }
 
 Test(options, zeros_of_a_server_are_the_documented_defaults) {
@@ -55,7 +59,10 @@ Test(options, what_is_set_stays) {
                                       .threads_count = 64,
                                       .message_bytes_max = 1,
                                       .keepalive_ms = 10000,
-                                      .reconnect_backoff_max_ms = 100};
+                                      .keepalive_timeout_ms = 1000,
+                                      .reconnect_backoff_max_ms = 100,
+                                      .balancing = DAYBOOK_BALANCING_ROUND_ROBIN,
+                                      .retry = {.attempts_max = 1, .backoff_first_ms = 1, .backoff_max_ms = 1}};
     daybook_client_options resolved;
     cr_assert(daybook__client_options_resolve(&options, &resolved, NULL));
     cr_assert_eq(memcmp(&options, &resolved, sizeof options), 0);
@@ -69,6 +76,49 @@ Test(options, a_client_refuses_what_is_out_of_range) {
     assert_refused(client_ok((daybook_client_options){.keepalive_ms = 9999}, &status), &status, "keepalive_ms");
     assert_refused(client_ok((daybook_client_options){.reconnect_backoff_max_ms = 99}, &status), &status,
                    "reconnect_backoff_max_ms");
+    assert_refused(client_ok((daybook_client_options){.keepalive_timeout_ms = 999}, &status), &status,
+                   "keepalive_timeout_ms");
+    assert_refused(client_ok((daybook_client_options){.retry.attempts_max = 101}, &status), &status,
+                   "retry.attempts_max");
+    assert_refused(client_ok((daybook_client_options){.retry.backoff_max_ms = UINT32_MAX}, &status), &status,
+                   "retry.backoff_max_ms");
+    assert_refused(client_ok((daybook_client_options){.balancing = (daybook_balancing)7}, &status), &status,
+                   "balancing");
+    const daybook_tls_options optional = {.client_certificate_optional = 1};
+    assert_refused(client_ok((daybook_client_options){.tls = &optional}, &status), &status,
+                   "tls.client_certificate_optional");
+    const daybook_tls_options nameless = {.server_name = ""};
+    assert_refused(client_ok((daybook_client_options){.tls = &nameless}, &status), &status, "tls.server_name");
+}
+
+/* The grammar is RFC 6750's, 2.1. */
+Test(options, a_bearer_token_is_of_its_grammar) {
+    static const char *const good[] = {"a", "mF_9.B5f-4.1JqM", "eyJhbGciOi+/~==", "0="};
+    static const char *const bad[] = {"", "=", "a=b", "two words", "a\n", "a\r\nx: y", "caf\xc3\xa9", "a\x7f", "a,b"};
+    daybook_status status;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cr_assert(daybook__bearer_token_check(good[i], true, &status), "%s: %s", good[i], status.message);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_refused(daybook__bearer_token_check(bad[i], true, &status), &status, "token");
+        cr_assert_null(strstr(status.message, "two words"), "a secret is never told");
+    }
+    char longest[DAYBOOK__TOKEN_BYTES_MAX + 2];
+    memset(longest, 'a', sizeof longest);
+    longest[DAYBOOK__TOKEN_BYTES_MAX + 1] = '\0';
+    assert_refused(daybook__bearer_token_check(longest, true, &status), &status, "8000");
+    longest[DAYBOOK__TOKEN_BYTES_MAX] = '\0';
+    cr_assert(daybook__bearer_token_check(longest, true, &status));
+}
+
+Test(options, a_bearer_token_is_not_shown_to_everybody) {
+    daybook_status status;
+    const daybook_tls_options tls = {0};
+    assert_refused(client_ok((daybook_client_options){.bearer_token = "abc"}, &status), &status,
+                   "bearer_token_in_clear");
+    cr_assert(client_ok((daybook_client_options){.bearer_token = "abc", .bearer_token_in_clear = 1}, &status));
+    cr_assert(client_ok((daybook_client_options){.bearer_token = "abc", .tls = &tls}, &status));
+    assert_refused(client_ok((daybook_client_options){.bearer_token = "a b", .tls = &tls}, &status), &status, "token");
 }
 
 Test(options, a_server_refuses_what_is_out_of_range) {
