@@ -13,6 +13,9 @@
 void emit_header(struct writer *writer, const struct model *model, const struct file *file);
 void emit_source(struct writer *writer, const struct model *model, const struct file *file);
 
+/* What a caller of the service needs. */
+void emit_client(struct writer *writer, const struct service *service);
+
 /* The banner that opens both files. */
 void emit_banner(struct writer *writer, const struct file *file);
 

@@ -24,6 +24,13 @@
 #define DAYBOOK_END_DECLARATIONS   DAYBOOK__VISIBLE_END
 #endif
 
+/* The casts of generated wrappers, in the form that each language's warnings ask for. */
+#ifdef __cplusplus
+#define DAYBOOK__CAST(type, pointer) (reinterpret_cast<type>(pointer))
+#else
+#define DAYBOOK__CAST(type, pointer) ((type)(pointer))
+#endif
+
 /** On functions whose result must not be ignored. */
 #if defined(__GNUC__)
 #define DAYBOOK_MUST_USE __attribute__((warn_unused_result))

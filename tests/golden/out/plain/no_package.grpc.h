@@ -23,7 +23,7 @@ DAYBOOK_MUST_USE static inline bool Echo_Ping(
   const void *response;
   if (!daybook_call_unary(client, &Echo_methods[0], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const Ping *)response;
+  *ret_response = DAYBOOK__CAST(const Ping *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -33,7 +33,7 @@ DAYBOOK_MUST_USE static inline daybook_call *Echo_Ping_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const Ping *Echo_Ping_result(const daybook_call *call) {
-  return (const Ping *)daybook_call_result(call);
+  return DAYBOOK__CAST(const Ping *, daybook_call_result(call));
 }
 
 /** Handlers of Echo; see daybook/server.h. A NULL handler answers UNIMPLEMENTED. */

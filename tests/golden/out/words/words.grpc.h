@@ -23,7 +23,7 @@ DAYBOOK_MUST_USE static inline bool words_Words_for(
   const void *response;
   if (!daybook_call_unary(client, &words_Words_methods[0], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const words_delete *)response;
+  *ret_response = DAYBOOK__CAST(const words_delete *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -33,31 +33,73 @@ DAYBOOK_MUST_USE static inline daybook_call *words_Words_for_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const words_delete *words_Words_for_result(const daybook_call *call) {
-  return (const words_delete *)daybook_call_result(call);
+  return DAYBOOK__CAST(const words_delete *, daybook_call_result(call));
 }
 
-/** A stream of words_delete; see daybook/stream.h. */
+/** A call of words.Words.new; see daybook/stream.h. */
 typedef struct words_Words_new_stream words_Words_new_stream;
 DAYBOOK_MUST_USE static inline words_Words_new_stream *words_Words_new_open(
     daybook_client *client, const words_delete *request, const daybook_call_options *options,
     daybook_status *ret_status) {
-  return (words_Words_new_stream *)daybook_stream_open(client, &words_Words_methods[1], request, options, ret_status);
+  return DAYBOOK__CAST(words_Words_new_stream *,
+      daybook_stream_open(client, &words_Words_methods[1], request, options, ret_status));
 }
+/** For the functions of daybook/stream.h that need no type. */
+static inline daybook_stream *words_Words_new_untyped(words_Words_new_stream *stream) {
+  return DAYBOOK__CAST(daybook_stream *, stream);
+}
+/** Waits for the next response; see daybook_stream_next. */
 DAYBOOK_MUST_USE static inline daybook_next words_Words_new_next(
-    words_Words_new_stream *stream, uint32_t wait_ms, const words_delete **ret_message, daybook_status *ret_status) {
+    words_Words_new_stream *stream, uint32_t wait_ms, const words_delete **ret_message,
+    daybook_status *ret_status) {
   const void *message;
-  const daybook_next next = daybook_stream_next((daybook_stream *)stream, wait_ms, &message, ret_status);
-  if (next == DAYBOOK_NEXT_MESSAGE) *ret_message = (const words_delete *)message;
+  const daybook_next next = daybook_stream_next(words_Words_new_untyped(stream), wait_ms, &message, ret_status);
+  if (next == DAYBOOK_NEXT_MESSAGE) *ret_message = DAYBOOK__CAST(const words_delete *, message);
   return next;
 }
+/** Asks the stream to end, from any thread; see daybook_stream_cancel. */
 static inline void words_Words_new_cancel(words_Words_new_stream *stream) {
-  daybook_stream_cancel((daybook_stream *)stream);
+  daybook_stream_cancel(words_Words_new_untyped(stream));
 }
+/** Frees the stream, and ends it first if it runs. Returns NULL; see daybook_stream_close. */
 static inline words_Words_new_stream *words_Words_new_close(words_Words_new_stream *stream) {
-  return (words_Words_new_stream *)daybook_stream_close((daybook_stream *)stream);
+  return DAYBOOK__CAST(words_Words_new_stream *, daybook_stream_close(words_Words_new_untyped(stream)));
 }
 
-/* template: the client streams; this version has its server half only. */
+/** A call of words.Words.template; see daybook/stream.h. */
+typedef struct words_Words_template_stream words_Words_template_stream;
+DAYBOOK_MUST_USE static inline words_Words_template_stream *words_Words_template_open(
+    daybook_client *client, const daybook_call_options *options,
+    daybook_status *ret_status) {
+  return DAYBOOK__CAST(words_Words_template_stream *,
+      daybook_stream_open(client, &words_Words_methods[2], NULL, options, ret_status));
+}
+/** For the functions of daybook/stream.h that need no type. */
+static inline daybook_stream *words_Words_template_untyped(words_Words_template_stream *stream) {
+  return DAYBOOK__CAST(daybook_stream *, stream);
+}
+/** Writes a request; see daybook_stream_write. */
+DAYBOOK_MUST_USE static inline daybook_write words_Words_template_write(
+    words_Words_template_stream *stream, const words_delete *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write(words_Words_template_untyped(stream), request, wait_ms, ret_status);
+}
+/** Ends the writes and waits for the response; see daybook_stream_finish. */
+DAYBOOK_MUST_USE static inline daybook_next words_Words_template_finish(
+    words_Words_template_stream *stream, uint32_t wait_ms, const words_delete **ret_response,
+    daybook_status *ret_status) {
+  const void *response;
+  const daybook_next next = daybook_stream_finish(words_Words_template_untyped(stream), wait_ms, &response, ret_status);
+  if (next == DAYBOOK_NEXT_MESSAGE) *ret_response = DAYBOOK__CAST(const words_delete *, response);
+  return next;
+}
+/** Asks the stream to end, from any thread; see daybook_stream_cancel. */
+static inline void words_Words_template_cancel(words_Words_template_stream *stream) {
+  daybook_stream_cancel(words_Words_template_untyped(stream));
+}
+/** Frees the stream, and ends it first if it runs. Returns NULL; see daybook_stream_close. */
+static inline words_Words_template_stream *words_Words_template_close(words_Words_template_stream *stream) {
+  return DAYBOOK__CAST(words_Words_template_stream *, daybook_stream_close(words_Words_template_untyped(stream)));
+}
 
 DAYBOOK_MUST_USE static inline bool words_Words_errno(
     daybook_client *client, const words_delete *request, const daybook_call_options *options,
@@ -65,7 +107,7 @@ DAYBOOK_MUST_USE static inline bool words_Words_errno(
   const void *response;
   if (!daybook_call_unary(client, &words_Words_methods[3], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const words_delete *)response;
+  *ret_response = DAYBOOK__CAST(const words_delete *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -75,7 +117,7 @@ DAYBOOK_MUST_USE static inline daybook_call *words_Words_errno_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const words_delete *words_Words_errno_result(const daybook_call *call) {
-  return (const words_delete *)daybook_call_result(call);
+  return DAYBOOK__CAST(const words_delete *, daybook_call_result(call));
 }
 
 DAYBOOK_MUST_USE static inline bool words_Words_If(
@@ -84,7 +126,7 @@ DAYBOOK_MUST_USE static inline bool words_Words_If(
   const void *response;
   if (!daybook_call_unary(client, &words_Words_methods[4], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const words_delete *)response;
+  *ret_response = DAYBOOK__CAST(const words_delete *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -94,7 +136,7 @@ DAYBOOK_MUST_USE static inline daybook_call *words_Words_If_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const words_delete *words_Words_If_result(const daybook_call *call) {
-  return (const words_delete *)daybook_call_result(call);
+  return DAYBOOK__CAST(const words_delete *, daybook_call_result(call));
 }
 
 /** Handlers of words.Words; see daybook/server.h. A NULL handler answers UNIMPLEMENTED. */
@@ -114,9 +156,15 @@ DAYBOOK_MUST_USE static inline bool words_Words_serve(
 static inline void words_Words_for_reply(daybook_server_call *call, const words_delete *response) {
   daybook_server_call_reply(call, response);
 }
+static inline void words_Words_new_reply(daybook_server_stream *stream, const words_delete *response) {
+  daybook_server_stream_reply(stream, response);
+}
 static inline void words_Words_new_send(daybook_server_stream *stream, const words_delete *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+static inline void words_Words_template_reply(daybook_server_stream *stream, const words_delete *response) {
+  daybook_server_stream_reply(stream, response);
 }
 static inline void words_Words_template_send(daybook_server_stream *stream, const words_delete *response,
     daybook_server_stream_sent *sent, void *context) {
@@ -124,7 +172,7 @@ static inline void words_Words_template_send(daybook_server_stream *stream, cons
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const words_delete *words_Words_template_request(const void *request) {
-  return (const words_delete *)request;
+  return DAYBOOK__CAST(const words_delete *, request);
 }
 static inline void words_Words_errno_reply(daybook_server_call *call, const words_delete *response) {
   daybook_server_call_reply(call, response);

@@ -29,7 +29,7 @@ DAYBOOK_MUST_USE static inline bool shop_v1_Orders_GetOrder(
   const void *response;
   if (!daybook_call_unary(client, &shop_v1_Orders_methods[0], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const shop_v1_Order *)response;
+  *ret_response = DAYBOOK__CAST(const shop_v1_Order *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -39,7 +39,7 @@ DAYBOOK_MUST_USE static inline daybook_call *shop_v1_Orders_GetOrder_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const shop_v1_Order *shop_v1_Orders_GetOrder_result(const daybook_call *call) {
-  return (const shop_v1_Order *)daybook_call_result(call);
+  return DAYBOOK__CAST(const shop_v1_Order *, daybook_call_result(call));
 }
 
 /** Puts an order in the place of the one before. */
@@ -49,7 +49,7 @@ DAYBOOK_MUST_USE static inline bool shop_v1_Orders_PutOrder(
   const void *response;
   if (!daybook_call_unary(client, &shop_v1_Orders_methods[1], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const google_protobuf_Empty *)response;
+  *ret_response = DAYBOOK__CAST(const google_protobuf_Empty *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -59,7 +59,7 @@ DAYBOOK_MUST_USE static inline daybook_call *shop_v1_Orders_PutOrder_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const google_protobuf_Empty *shop_v1_Orders_PutOrder_result(const daybook_call *call) {
-  return (const google_protobuf_Empty *)daybook_call_result(call);
+  return DAYBOOK__CAST(const google_protobuf_Empty *, daybook_call_result(call));
 }
 
 /** The old way to put an order. */
@@ -69,7 +69,7 @@ DAYBOOK_DEPRECATED DAYBOOK_MUST_USE static inline bool shop_v1_Orders_Place(
   const void *response;
   if (!daybook_call_unary(client, &shop_v1_Orders_methods[2], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const google_protobuf_Empty *)response;
+  *ret_response = DAYBOOK__CAST(const google_protobuf_Empty *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -79,34 +79,113 @@ DAYBOOK_DEPRECATED DAYBOOK_MUST_USE static inline daybook_call *shop_v1_Orders_P
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 DAYBOOK_DEPRECATED static inline const google_protobuf_Empty *shop_v1_Orders_Place_result(const daybook_call *call) {
-  return (const google_protobuf_Empty *)daybook_call_result(call);
+  return DAYBOOK__CAST(const google_protobuf_Empty *, daybook_call_result(call));
 }
 
-/** A stream of shop_v1_Order; see daybook/stream.h. */
+/** A call of shop.v1.Orders.Follow; see daybook/stream.h. */
 typedef struct shop_v1_Orders_Follow_stream shop_v1_Orders_Follow_stream;
 /** Follows orders as they change. */
 DAYBOOK_MUST_USE static inline shop_v1_Orders_Follow_stream *shop_v1_Orders_Follow_open(
     daybook_client *client, const shop_v1_GetOrderRequest *request, const daybook_call_options *options,
     daybook_status *ret_status) {
-  return (shop_v1_Orders_Follow_stream *)daybook_stream_open(client, &shop_v1_Orders_methods[3], request, options, ret_status);
+  return DAYBOOK__CAST(shop_v1_Orders_Follow_stream *,
+      daybook_stream_open(client, &shop_v1_Orders_methods[3], request, options, ret_status));
 }
+/** For the functions of daybook/stream.h that need no type. */
+static inline daybook_stream *shop_v1_Orders_Follow_untyped(shop_v1_Orders_Follow_stream *stream) {
+  return DAYBOOK__CAST(daybook_stream *, stream);
+}
+/** Waits for the next response; see daybook_stream_next. */
 DAYBOOK_MUST_USE static inline daybook_next shop_v1_Orders_Follow_next(
-    shop_v1_Orders_Follow_stream *stream, uint32_t wait_ms, const shop_v1_Order **ret_message, daybook_status *ret_status) {
+    shop_v1_Orders_Follow_stream *stream, uint32_t wait_ms, const shop_v1_Order **ret_message,
+    daybook_status *ret_status) {
   const void *message;
-  const daybook_next next = daybook_stream_next((daybook_stream *)stream, wait_ms, &message, ret_status);
-  if (next == DAYBOOK_NEXT_MESSAGE) *ret_message = (const shop_v1_Order *)message;
+  const daybook_next next = daybook_stream_next(shop_v1_Orders_Follow_untyped(stream), wait_ms, &message, ret_status);
+  if (next == DAYBOOK_NEXT_MESSAGE) *ret_message = DAYBOOK__CAST(const shop_v1_Order *, message);
   return next;
 }
+/** Asks the stream to end, from any thread; see daybook_stream_cancel. */
 static inline void shop_v1_Orders_Follow_cancel(shop_v1_Orders_Follow_stream *stream) {
-  daybook_stream_cancel((daybook_stream *)stream);
+  daybook_stream_cancel(shop_v1_Orders_Follow_untyped(stream));
 }
+/** Frees the stream, and ends it first if it runs. Returns NULL; see daybook_stream_close. */
 static inline shop_v1_Orders_Follow_stream *shop_v1_Orders_Follow_close(shop_v1_Orders_Follow_stream *stream) {
-  return (shop_v1_Orders_Follow_stream *)daybook_stream_close((daybook_stream *)stream);
+  return DAYBOOK__CAST(shop_v1_Orders_Follow_stream *, daybook_stream_close(shop_v1_Orders_Follow_untyped(stream)));
 }
 
-/* Import: the client streams; this version has its server half only. */
+/** A call of shop.v1.Orders.Import; see daybook/stream.h. */
+typedef struct shop_v1_Orders_Import_stream shop_v1_Orders_Import_stream;
+DAYBOOK_MUST_USE static inline shop_v1_Orders_Import_stream *shop_v1_Orders_Import_open(
+    daybook_client *client, const daybook_call_options *options,
+    daybook_status *ret_status) {
+  return DAYBOOK__CAST(shop_v1_Orders_Import_stream *,
+      daybook_stream_open(client, &shop_v1_Orders_methods[4], NULL, options, ret_status));
+}
+/** For the functions of daybook/stream.h that need no type. */
+static inline daybook_stream *shop_v1_Orders_Import_untyped(shop_v1_Orders_Import_stream *stream) {
+  return DAYBOOK__CAST(daybook_stream *, stream);
+}
+/** Writes a request; see daybook_stream_write. */
+DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Import_write(
+    shop_v1_Orders_Import_stream *stream, const shop_v1_Order *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write(shop_v1_Orders_Import_untyped(stream), request, wait_ms, ret_status);
+}
+/** Ends the writes and waits for the response; see daybook_stream_finish. */
+DAYBOOK_MUST_USE static inline daybook_next shop_v1_Orders_Import_finish(
+    shop_v1_Orders_Import_stream *stream, uint32_t wait_ms, const google_protobuf_Empty **ret_response,
+    daybook_status *ret_status) {
+  const void *response;
+  const daybook_next next = daybook_stream_finish(shop_v1_Orders_Import_untyped(stream), wait_ms, &response, ret_status);
+  if (next == DAYBOOK_NEXT_MESSAGE) *ret_response = DAYBOOK__CAST(const google_protobuf_Empty *, response);
+  return next;
+}
+/** Asks the stream to end, from any thread; see daybook_stream_cancel. */
+static inline void shop_v1_Orders_Import_cancel(shop_v1_Orders_Import_stream *stream) {
+  daybook_stream_cancel(shop_v1_Orders_Import_untyped(stream));
+}
+/** Frees the stream, and ends it first if it runs. Returns NULL; see daybook_stream_close. */
+static inline shop_v1_Orders_Import_stream *shop_v1_Orders_Import_close(shop_v1_Orders_Import_stream *stream) {
+  return DAYBOOK__CAST(shop_v1_Orders_Import_stream *, daybook_stream_close(shop_v1_Orders_Import_untyped(stream)));
+}
 
-/* Talk: the client streams; this version has its server half only. */
+/** A call of shop.v1.Orders.Talk; see daybook/stream.h. */
+typedef struct shop_v1_Orders_Talk_stream shop_v1_Orders_Talk_stream;
+DAYBOOK_MUST_USE static inline shop_v1_Orders_Talk_stream *shop_v1_Orders_Talk_open(
+    daybook_client *client, const daybook_call_options *options,
+    daybook_status *ret_status) {
+  return DAYBOOK__CAST(shop_v1_Orders_Talk_stream *,
+      daybook_stream_open(client, &shop_v1_Orders_methods[5], NULL, options, ret_status));
+}
+/** For the functions of daybook/stream.h that need no type. */
+static inline daybook_stream *shop_v1_Orders_Talk_untyped(shop_v1_Orders_Talk_stream *stream) {
+  return DAYBOOK__CAST(daybook_stream *, stream);
+}
+/** Writes a request; see daybook_stream_write. */
+DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Talk_write(
+    shop_v1_Orders_Talk_stream *stream, const shop_v1_GetOrderRequest *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write(shop_v1_Orders_Talk_untyped(stream), request, wait_ms, ret_status);
+}
+/** There is nothing more to write; see daybook_stream_writes_done. */
+static inline void shop_v1_Orders_Talk_writes_done(shop_v1_Orders_Talk_stream *stream) {
+  daybook_stream_writes_done(shop_v1_Orders_Talk_untyped(stream));
+}
+/** Waits for the next response; see daybook_stream_next. */
+DAYBOOK_MUST_USE static inline daybook_next shop_v1_Orders_Talk_next(
+    shop_v1_Orders_Talk_stream *stream, uint32_t wait_ms, const shop_v1_Order **ret_message,
+    daybook_status *ret_status) {
+  const void *message;
+  const daybook_next next = daybook_stream_next(shop_v1_Orders_Talk_untyped(stream), wait_ms, &message, ret_status);
+  if (next == DAYBOOK_NEXT_MESSAGE) *ret_message = DAYBOOK__CAST(const shop_v1_Order *, message);
+  return next;
+}
+/** Asks the stream to end, from any thread; see daybook_stream_cancel. */
+static inline void shop_v1_Orders_Talk_cancel(shop_v1_Orders_Talk_stream *stream) {
+  daybook_stream_cancel(shop_v1_Orders_Talk_untyped(stream));
+}
+/** Frees the stream, and ends it first if it runs. Returns NULL; see daybook_stream_close. */
+static inline shop_v1_Orders_Talk_stream *shop_v1_Orders_Talk_close(shop_v1_Orders_Talk_stream *stream) {
+  return DAYBOOK__CAST(shop_v1_Orders_Talk_stream *, daybook_stream_close(shop_v1_Orders_Talk_untyped(stream)));
+}
 
 /** Handlers of shop.v1.Orders; see daybook/server.h. A NULL handler answers UNIMPLEMENTED. */
 typedef struct shop_v1_Orders_handlers {
@@ -136,9 +215,15 @@ static inline void shop_v1_Orders_PutOrder_reply(daybook_server_call *call, cons
 static inline void shop_v1_Orders_Place_reply(daybook_server_call *call, const google_protobuf_Empty *response) {
   daybook_server_call_reply(call, response);
 }
+static inline void shop_v1_Orders_Follow_reply(daybook_server_stream *stream, const shop_v1_Order *response) {
+  daybook_server_stream_reply(stream, response);
+}
 static inline void shop_v1_Orders_Follow_send(daybook_server_stream *stream, const shop_v1_Order *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+static inline void shop_v1_Orders_Import_reply(daybook_server_stream *stream, const google_protobuf_Empty *response) {
+  daybook_server_stream_reply(stream, response);
 }
 static inline void shop_v1_Orders_Import_send(daybook_server_stream *stream, const google_protobuf_Empty *response,
     daybook_server_stream_sent *sent, void *context) {
@@ -146,7 +231,10 @@ static inline void shop_v1_Orders_Import_send(daybook_server_stream *stream, con
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const shop_v1_Order *shop_v1_Orders_Import_request(const void *request) {
-  return (const shop_v1_Order *)request;
+  return DAYBOOK__CAST(const shop_v1_Order *, request);
+}
+static inline void shop_v1_Orders_Talk_reply(daybook_server_stream *stream, const shop_v1_Order *response) {
+  daybook_server_stream_reply(stream, response);
 }
 static inline void shop_v1_Orders_Talk_send(daybook_server_stream *stream, const shop_v1_Order *response,
     daybook_server_stream_sent *sent, void *context) {
@@ -154,7 +242,7 @@ static inline void shop_v1_Orders_Talk_send(daybook_server_stream *stream, const
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const shop_v1_GetOrderRequest *shop_v1_Orders_Talk_request(const void *request) {
-  return (const shop_v1_GetOrderRequest *)request;
+  return DAYBOOK__CAST(const shop_v1_GetOrderRequest *, request);
 }
 
 /* --- shop.v1.Prices --- */
@@ -168,7 +256,7 @@ DAYBOOK_MUST_USE static inline bool shop_v1_Prices_Price(
   const void *response;
   if (!daybook_call_unary(client, &shop_v1_Prices_methods[0], request, options, arena, &response, ret_status))
     return false;
-  *ret_response = (const shop_v1_Money *)response;
+  *ret_response = DAYBOOK__CAST(const shop_v1_Money *, response);
   return true;
 }
 /** The same as a future; see daybook/call.h. NULL only without memory. */
@@ -178,7 +266,7 @@ DAYBOOK_MUST_USE static inline daybook_call *shop_v1_Prices_Price_start(
 }
 /** The response of a call that has ended; NULL unless its status is OK. Lives as long as the call. */
 static inline const shop_v1_Money *shop_v1_Prices_Price_result(const daybook_call *call) {
-  return (const shop_v1_Money *)daybook_call_result(call);
+  return DAYBOOK__CAST(const shop_v1_Money *, daybook_call_result(call));
 }
 
 /** Handlers of shop.v1.Prices; see daybook/server.h. A NULL handler answers UNIMPLEMENTED. */
