@@ -6,17 +6,30 @@
 #define SDK_PLUGIN_EMIT_H
 
 #include "sdk/plugin/model.h"
+#include "sdk/plugin/options.h"
 #include "sdk/plugin/writer.h"
 
+/* The one place of the generator's version. */
 #define PLUGIN_VERSION "0.1.0"
 
-void emit_header(struct writer *writer, const struct model *model, const struct file *file);
-void emit_source(struct writer *writer, const struct model *model, const struct file *file);
+void emit_header(struct writer *writer, const struct model *model, const struct file *file,
+                 const struct options *options);
+void emit_source(struct writer *writer, const struct model *model, const struct file *file,
+                 const struct options *options);
 
-/* What a caller of the service needs. */
-void emit_client(struct writer *writer, const struct service *service);
+/* --- Parts of them ------------------------------------------------------------------------------------------------ */
 
 /* The banner that opens both files. */
 void emit_banner(struct writer *writer, const struct file *file);
+
+/* The #include of a generated header: `kind` is "upb" or "grpc". */
+void emit_include(struct writer *writer, const struct model *model, const struct options *options, const char *proto,
+                  const char *kind);
+
+/* What a caller of the service needs. */
+void emit_client(struct writer *writer, const struct model *model, const struct service *service);
+
+/* What the one who serves it needs. */
+void emit_server(struct writer *writer, const struct model *model, const struct service *service);
 
 #endif

@@ -1,13 +1,22 @@
 /* The client half of a service: what a caller needs of each kind of method. */
+#include "sdk/plugin/comment.h"
 #include "sdk/plugin/emit.h"
 
 static const char *deprecation(const struct method *method) {
     return method->deprecated ? "DAYBOOK_DEPRECATED " : "";
 }
 
+static void emit_comment(struct writer *writer, const struct model *model, const struct service *service,
+                         const struct method *method) {
+    const struct comment comment = {.text = method->comment,
+                                    .fallback =
+                                        arena_format(model->arena, "Calls %s.%s.", service->full_name, method->name),
+                                    .deprecated = method->deprecated};
+    write_comment(writer, &comment, "");
+}
+
 static void emit_unary(struct writer *writer, const struct service *service, const struct method *method,
                        size_t index) {
-    write_comment(writer, method->comment, "");
     write_format(
         writer,
         "%sDAYBOOK_MUST_USE static inline bool %s(\n"
@@ -37,11 +46,12 @@ static void emit_unary(struct writer *writer, const struct service *service, con
 }
 
 /* A client that streams has its requests still to write, and opens without one. */
-static void emit_open(struct writer *writer, const struct service *service, const struct method *method, size_t index) {
+static void emit_open(struct writer *writer, const struct model *model, const struct service *service,
+                      const struct method *method, size_t index) {
     const char *symbol = method->symbol;
     write_format(writer, "/** A call of %s.%s; see daybook/stream.h. */\ntypedef struct %s_stream %s_stream;\n",
                  service->full_name, method->name, symbol, symbol);
-    write_comment(writer, method->comment, "");
+    emit_comment(writer, model, service, method);
     write_format(writer,
                  "%sDAYBOOK_MUST_USE static inline %s_stream *%s_open(\n"
                  "    daybook_client *client, ",
@@ -113,14 +123,15 @@ static void emit_end(struct writer *writer, const struct method *method) {
                  symbol, symbol, symbol, symbol, symbol, symbol, symbol, symbol);
 }
 
-void emit_client(struct writer *writer, const struct service *service) {
+void emit_client(struct writer *writer, const struct model *model, const struct service *service) {
     for (size_t index = 0; index < service->methods_count; index++) {
         const struct method *method = &service->methods[index];
         if (!method->client_streams && !method->server_streams) {
+            emit_comment(writer, model, service, method);
             emit_unary(writer, service, method, index);
             continue;
         }
-        emit_open(writer, service, method, index);
+        emit_open(writer, model, service, method, index);
         if (method->client_streams) emit_write(writer, method);
         if (method->client_streams && method->server_streams) emit_writes_done(writer, method);
         emit_read(writer, method);

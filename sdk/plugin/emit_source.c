@@ -1,4 +1,5 @@
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "sdk/plugin/emit.h"
 #include "sdk/plugin/names.h"
@@ -9,14 +10,14 @@ static void emit_trampoline(struct writer *writer, const struct service *service
     const bool streams = method->client_streams || method->server_streams;
     write_format(writer,
                  "static bool %s_dispatch(const void *handlers, void *context, %s, const void *request) {\n"
-                 "  const %s_handlers *typed = (const %s_handlers *)handlers;\n"
+                 "  const %s_handlers *typed = DAYBOOK__CAST(const %s_handlers *, handlers);\n"
                  "  if (typed->%s == NULL) return false;\n",
                  method->symbol, streams ? "daybook_server_stream *stream" : "daybook_server_call *call",
                  service->symbol, service->symbol, method->slot);
     if (method->client_streams) {
         write_format(writer, "  (void)request;\n  typed->%s(context, stream);\n", method->slot);
     } else {
-        write_format(writer, "  typed->%s(context, %s, (const %s *)request);\n", method->slot,
+        write_format(writer, "  typed->%s(context, %s, DAYBOOK__CAST(const %s *, request));\n", method->slot,
                      streams ? "stream" : "call", method->request);
     }
     write_format(writer, "  return true;\n}\n\n");
@@ -40,7 +41,7 @@ static const char *idempotency_name(const struct method *method) {
     }
 }
 
-static void emit_methods(struct writer *writer, const struct service *service) {
+static void emit_methods(struct writer *writer, const struct service *service, const struct options *options) {
     if (service->methods_count == 0) return;
     write_format(writer, "const daybook_method %s_methods[%zu] = {\n", service->symbol, service->methods_count);
     for (size_t index = 0; index < service->methods_count; index++) {
@@ -56,22 +57,30 @@ static void emit_methods(struct writer *writer, const struct service *service) {
                      "    &%s_msginit,\n",
                      method->name, service->full_name, method->name, kind_name(method), idempotency_name(method),
                      method->request, method->response);
-        write_format(writer, streams ? "    NULL,\n    %s_dispatch,\n  },\n" : "    %s_dispatch,\n    NULL,\n  },\n",
-                     method->symbol);
+        if (!options->server)
+            write_format(writer, "    NULL,\n    NULL,\n  },\n");
+        else if (streams)
+            write_format(writer, "    NULL,\n    %s_dispatch,\n  },\n", method->symbol);
+        else
+            write_format(writer, "    %s_dispatch,\n    NULL,\n  },\n", method->symbol);
     }
     write_format(writer, "};\n\n");
 }
 
 /* The descriptor as it is served by reflection: without comments and positions, which nobody asks a server for. */
 static upb_StringView descriptor_encode(const struct model *model, const struct file *file) {
-    size_t size;
+    size_t size = 0;
     const char *whole = google_protobuf_FileDescriptorProto_serialize(file->descriptor, model->arena, &size);
     google_protobuf_FileDescriptorProto *copy =
         whole == NULL ? NULL : google_protobuf_FileDescriptorProto_parse(whole, size, model->arena);
-    if (copy == NULL) return upb_StringView_FromDataAndSize(NULL, 0);
-    google_protobuf_FileDescriptorProto_clear_source_code_info(copy);
-    const char *stripped = google_protobuf_FileDescriptorProto_serialize(copy, model->arena, &size);
-    return upb_StringView_FromDataAndSize(stripped, stripped == NULL ? 0 : size);
+    if (copy != NULL) google_protobuf_FileDescriptorProto_clear_source_code_info(copy);
+    const char *stripped =
+        copy == NULL ? NULL : google_protobuf_FileDescriptorProto_serialize(copy, model->arena, &size);
+    if (stripped == NULL) {
+        (void)fprintf(stderr, "protoc-gen-grpc-c: the descriptor of %s cannot be encoded\n", file->name);
+        exit(1);
+    }
+    return upb_StringView_FromDataAndSize(stripped, size);
 }
 
 /* File-local names are numbered, in the runtime's own namespace: nothing of a proto can clash with them. */
@@ -118,27 +127,29 @@ static size_t emit_files(struct writer *writer, const struct model *model, const
     return closure.count;
 }
 
-static void emit_service(struct writer *writer, const struct service *service, size_t files_count) {
-    for (size_t index = 0; index < service->methods_count; index++) {
-        emit_trampoline(writer, service, &service->methods[index]);
-    }
-    emit_methods(writer, service);
-    if (service->methods_count > 0) {
-        write_format(writer, "const daybook_service %s_service = {\"%s\", %s_methods, %zu, daybook__files, %zu};\n\n",
-                     service->symbol, service->full_name, service->symbol, service->methods_count, files_count);
-    } else {
-        write_format(writer, "const daybook_service %s_service = {\"%s\", NULL, 0, daybook__files, %zu};\n\n",
-                     service->symbol, service->full_name, files_count);
-    }
+static void emit_table(struct writer *writer, const struct service *service, size_t files_count) {
+    write_format(writer, "const daybook_service %s_service = {\"%s\", ", service->symbol, service->full_name);
+    if (service->methods_count > 0)
+        write_format(writer, "%s_methods, %zu, ", service->symbol, service->methods_count);
+    else
+        write_format(writer, "NULL, 0, ");
+    write_format(writer, files_count > 0 ? "daybook__files, %zu};\n\n" : "NULL, %zu};\n\n", files_count);
 }
 
-void emit_source(struct writer *writer, const struct model *model, const struct file *file) {
+void emit_source(struct writer *writer, const struct model *model, const struct file *file,
+                 const struct options *options) {
     emit_banner(writer, file);
-    write_format(writer, "#include \"%s.grpc.h\"\n", file->stem);
+    emit_include(writer, model, options, file->name, "grpc");
     if (file->services_count == 0) return;
     write_format(writer, "\n#include <stddef.h>\n#include <stdint.h>\n\n");
-    const size_t files_count = emit_files(writer, model, file);
+    const bool described = options->server && options->descriptors;
+    const size_t files_count = described ? emit_files(writer, model, file) : 0;
     for (size_t index = 0; index < file->services_count; index++) {
-        emit_service(writer, &file->services[index], files_count);
+        const struct service *service = &file->services[index];
+        for (size_t method = 0; options->server && method < service->methods_count; method++) {
+            emit_trampoline(writer, service, &service->methods[method]);
+        }
+        emit_methods(writer, service, options);
+        if (options->server) emit_table(writer, service, files_count);
     }
 }

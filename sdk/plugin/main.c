@@ -1,20 +1,21 @@
-/* protoc-gen-grpc-c: reads protoc's request, writes C. See names.h for the names and emit.h for what is made.
- *
- * Protocol: google/protobuf/compiler/plugin.proto. An error in the protos is an answer with its `error` set, which protoc
- * prints; the exit code is then 0. */
+/* protoc-gen-grpc-c: reads protoc's request, writes C. See names.h for the names and emit.h for what is made. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sdk/plugin/emit.h"
-#include "sdk/plugin/model.h"
+#include "sdk/plugin/generator.h"
+#include "sdk/plugin/options.h"
 #include "sdk/plugin/writer.h"
 
 /* A request holds every proto with its comments; nobody has had one near this. */
 #define REQUEST_BYTES_MAX (256u << 20)
 
-typedef google_protobuf_compiler_CodeGeneratorRequest plugin_request;
-typedef google_protobuf_compiler_CodeGeneratorResponse plugin_response;
+static const char usage[] =
+    "protoc-gen-grpc-c writes gRPC clients and servers in C. protoc runs it:\n"
+    "  protoc --grpc-c_out=DIR --upb_out=DIR orders.proto\n"
+    "with protoc-gen-grpc-c and protoc-gen-upb, which writes the messages, on the PATH or named by --plugin=FILE.\n"
+    "Options, as --grpc-c_opt=NAME=VALUE, several with commas between:\n";
 
 static char *input_read(upb_Arena *arena, size_t *ret_size) {
     size_t capacity = 1u << 16;
@@ -33,68 +34,37 @@ static char *input_read(upb_Arena *arena, size_t *ret_size) {
     return ferror(stdin) ? NULL : data;
 }
 
-static void file_add(plugin_response *response, upb_Arena *arena, const char *name, const struct writer *writer) {
-    google_protobuf_compiler_CodeGeneratorResponse_File *file =
-        google_protobuf_compiler_CodeGeneratorResponse_add_file(response, arena);
-    if (file == NULL) {
-        (void)fputs("protoc-gen-grpc-c: out of memory\n", stderr);
-        exit(1);
-    }
-    google_protobuf_compiler_CodeGeneratorResponse_File_set_name(file, upb_StringView_FromString(name));
-    google_protobuf_compiler_CodeGeneratorResponse_File_set_content(file, writer_text(writer));
-}
-
-static void files_generate(const struct model *model, plugin_response *response) {
-    for (size_t index = 0; index < model->files_count; index++) {
-        const struct file *file = &model->files[index];
-        if (!file->generate) continue;
-        struct writer writer;
-        writer_init(&writer, model->arena);
-        emit_header(&writer, model, file);
-        file_add(response, model->arena, arena_format(model->arena, "%s.grpc.h", file->stem), &writer);
-        writer_init(&writer, model->arena);
-        emit_source(&writer, model, file);
-        file_add(response, model->arena, arena_format(model->arena, "%s.grpc.c", file->stem), &writer);
-    }
-}
-
-static const char *generate(const plugin_request *request, upb_Arena *arena, plugin_response *response) {
-    const upb_StringView parameter = google_protobuf_compiler_CodeGeneratorRequest_parameter(request);
-    if (parameter.size > 0) {
-        return arena_format(arena, "--grpc-c_opt=%.*s: there is no such option; the generator takes none",
-                            (int)parameter.size, parameter.data);
-    }
-    struct model model;
-    if (!model_build(request, arena, &model)) return model.error;
-    files_generate(&model, response);
-    return NULL;
-}
-
-int main(void) {
-    upb_Arena *arena = upb_Arena_New();
-    if (arena == NULL) return 1;
+/* Without arguments only: protoc gives none. */
+static int answer(upb_Arena *arena) {
     size_t size = 0;
     const char *input = input_read(arena, &size);
-    const plugin_request *request =
+    const google_protobuf_compiler_CodeGeneratorRequest *request =
         input == NULL ? NULL : google_protobuf_compiler_CodeGeneratorRequest_parse(input, size, arena);
     if (request == NULL) {
         (void)fputs("protoc-gen-grpc-c: standard input is no CodeGeneratorRequest; protoc runs this program, as in\n"
                     "  protoc --grpc-c_out=DIR --upb_out=DIR orders.proto\n",
                     stderr);
-        upb_Arena_Free(arena);
         return 1;
     }
-    plugin_response *response = google_protobuf_compiler_CodeGeneratorResponse_new(arena);
-    if (response == NULL) return 1;
-    google_protobuf_compiler_CodeGeneratorResponse_set_supported_features(
-        response, google_protobuf_compiler_CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL);
-    const char *error = generate(request, arena, response);
-    if (error != NULL) {
-        google_protobuf_compiler_CodeGeneratorResponse_set_error(response, upb_StringView_FromString(error));
+    const google_protobuf_compiler_CodeGeneratorResponse *response = generator_run(request, arena);
+    const char *output = google_protobuf_compiler_CodeGeneratorResponse_serialize(response, arena, &size);
+    return output != NULL && fwrite(output, 1, size, stdout) == size && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int explain(FILE *stream, int code) {
+    (void)fprintf(stream, "%s%s", usage, options_help);
+    return fflush(stream) == 0 ? code : 1;
+}
+
+int main(int arguments_count, char **arguments) {
+    if (arguments_count == 2 && strcmp(arguments[1], "--help") == 0) return explain(stdout, 0);
+    if (arguments_count == 2 && strcmp(arguments[1], "--version") == 0) {
+        return printf("protoc-gen-grpc-c %s\n", PLUGIN_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
     }
-    size_t output_size = 0;
-    const char *output = google_protobuf_compiler_CodeGeneratorResponse_serialize(response, arena, &output_size);
-    const bool written = output != NULL && fwrite(output, 1, output_size, stdout) == output_size && fflush(stdout) == 0;
+    if (arguments_count > 1 || isatty(STDIN_FILENO)) return explain(stderr, 2);
+    upb_Arena *arena = upb_Arena_New();
+    if (arena == NULL) arena_exhausted();
+    const int code = answer(arena);
     upb_Arena_Free(arena);
-    return written ? 0 : 1;
+    return code;
 }

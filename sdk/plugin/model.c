@@ -28,6 +28,8 @@ static struct location location_find(const google_protobuf_FileDescriptorProto *
         const int32_t *span = google_protobuf_SourceCodeInfo_Location_span(all[index], &size);
         if (size >= 3) found.place = (struct place){span[0] + 1, span[1] + 1};
         found.comment = google_protobuf_SourceCodeInfo_Location_leading_comments(all[index]);
+        if (found.comment.size == 0)
+            found.comment = google_protobuf_SourceCodeInfo_Location_trailing_comments(all[index]);
         return found;
     }
     return found;
@@ -95,7 +97,7 @@ static void method_build(struct model *model, const struct file *file, const str
         .response_file = declaring_file(model, response),
         .client_streams = google_protobuf_MethodDescriptorProto_client_streaming(source),
         .server_streams = google_protobuf_MethodDescriptorProto_server_streaming(source),
-        .deprecated = options != NULL && google_protobuf_MethodOptions_deprecated(options),
+        .deprecated = service->deprecated || (options != NULL && google_protobuf_MethodOptions_deprecated(options)),
         .idempotency = options == NULL ? 0 : google_protobuf_MethodOptions_idempotency_level(options),
         .comment = location.comment,
         .place = location.place,
@@ -106,6 +108,14 @@ static void method_build(struct model *model, const struct file *file, const str
             file->name, location.place.line, location.place.column,
             ret_method->request_file == NULL ? request : response, name);
     }
+}
+
+static bool is_deprecated(const google_protobuf_FileDescriptorProto *file,
+                          const google_protobuf_ServiceDescriptorProto *service) {
+    const google_protobuf_FileOptions *of_file = google_protobuf_FileDescriptorProto_options(file);
+    const google_protobuf_ServiceOptions *of_service = google_protobuf_ServiceDescriptorProto_options(service);
+    return (of_file != NULL && google_protobuf_FileOptions_deprecated(of_file)) ||
+           (of_service != NULL && google_protobuf_ServiceOptions_deprecated(of_service));
 }
 
 static void service_build(struct model *model, const struct file *file, size_t index,
@@ -123,6 +133,7 @@ static void service_build(struct model *model, const struct file *file, size_t i
                                     .symbol = name_symbol(arena, full_name),
                                     .methods = arena_allocate(arena, (count + 1) * sizeof(struct method)),
                                     .methods_count = count,
+                                    .deprecated = is_deprecated(file->descriptor, source),
                                     .comment = location.comment,
                                     .place = location.place};
     for (size_t method = 0; method < count; method++) {

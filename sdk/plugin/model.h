@@ -27,7 +27,7 @@ struct method {
     const char *response_file;
     bool client_streams;
     bool server_streams;
-    bool deprecated;
+    bool deprecated;     /* it, its service or its file */
     int32_t idempotency; /* google.protobuf.MethodOptions.IdempotencyLevel */
     upb_StringView comment;
     struct place place;
@@ -39,7 +39,8 @@ struct service {
     const char *symbol;    /* "daybook_v1_EventStore" */
     struct method *methods;
     size_t methods_count;
-    upb_StringView comment;
+    bool deprecated;        /* it or its file */
+    upb_StringView comment; /* before it, or else behind it */
     struct place place;
 };
 

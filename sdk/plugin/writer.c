@@ -7,12 +7,14 @@
 
 #define CAPACITY_FIRST 4096
 
+void arena_exhausted(void) {
+    (void)fputs("protoc-gen-grpc-c: out of memory\n", stderr);
+    exit(1);
+}
+
 void *arena_allocate(upb_Arena *arena, size_t size) {
     void *memory = upb_Arena_Malloc(arena, size);
-    if (memory == NULL) {
-        (void)fputs("protoc-gen-grpc-c: out of memory\n", stderr);
-        exit(1);
-    }
+    if (memory == NULL) arena_exhausted();
     return memory;
 }
 
@@ -41,7 +43,7 @@ static void reserve(struct writer *writer, size_t size) {
     writer->data = grown;
 }
 
-static void append(struct writer *writer, const char *data, size_t size) {
+void write_bytes(struct writer *writer, const char *data, size_t size) {
     reserve(writer, size);
     memcpy(writer->data + writer->size, data, size);
     writer->size += size;
@@ -57,32 +59,6 @@ void write_format(struct writer *writer, const char *format, ...) {
     (void)vsnprintf(writer->data + writer->size, (size_t)size + 1, format, arguments);
     va_end(arguments);
     writer->size += (size_t)size;
-}
-
-/* A comment may hold what begins or ends one in C: a space between the two characters breaks it up. */
-static void append_escaped(struct writer *writer, const char *data, size_t size) {
-    for (size_t index = 0; index < size; index++) {
-        append(writer, data + index, 1);
-        const bool ends = index + 1 < size && data[index] == '*' && data[index + 1] == '/';
-        const bool begins = index + 1 < size && data[index] == '/' && data[index + 1] == '*';
-        if (ends || begins) append(writer, " ", 1);
-    }
-}
-
-void write_comment(struct writer *writer, upb_StringView comment, const char *indent) {
-    while (comment.size > 0 && comment.data[comment.size - 1] == '\n') comment.size--;
-    if (comment.size == 0) return;
-    const char *line = comment.data;
-    const char *end = comment.data + comment.size;
-    write_format(writer, "%s/**", indent);
-    for (bool first = true; line <= end; first = false) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        if (stop == NULL) stop = end;
-        if (!first) write_format(writer, "\n%s *", indent);
-        append_escaped(writer, line, (size_t)(stop - line));
-        line = stop + 1;
-    }
-    write_format(writer, " */\n");
 }
 
 upb_StringView writer_text(const struct writer *writer) {

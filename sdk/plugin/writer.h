@@ -21,10 +21,13 @@ void writer_init(struct writer *writer, upb_Arena *arena);
 /* Appends formatted text. */
 void write_format(struct writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends a comment of a proto as Doxygen, or nothing when there is none. Comment ends inside it are broken up. */
-void write_comment(struct writer *writer, upb_StringView comment, const char *indent);
+/* Appends bytes as they are. */
+void write_bytes(struct writer *writer, const char *data, size_t size);
 
 upb_StringView writer_text(const struct writer *writer);
+
+/* Ends the program: there is no memory. */
+_Noreturn void arena_exhausted(void);
 
 /* Allocates from an arena or ends the program with a message. */
 void *arena_allocate(upb_Arena *arena, size_t size);

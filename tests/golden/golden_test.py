@@ -70,8 +70,20 @@ class GoldenTest(unittest.TestCase):
     def test_an_option_is_refused(self):
         run = protoc(HERE / "in", self.output, protos(HERE / "in"), ["--grpc-c_opt=fast"])
         self.assertEqual(1, run.returncode)
-        self.assertEqual("--grpc-c_out: --grpc-c_opt=fast: there is no such option; the generator takes none\n",
-                         run.stderr)
+        self.assertIn("--grpc-c_out: --grpc-c_opt=fast: an option is NAME=VALUE; the options are\n", run.stderr)
+
+    def test_run_by_hand_it_explains_itself(self):
+        for option, code in (("--help", 0), ("--version", 0), ("--nonsense", 2)):
+            run = subprocess.run([PLUGIN, option], input="", capture_output=True, text=True, check=False)
+            self.assertEqual(code, run.returncode)
+            said, silent = (run.stderr, run.stdout) if code else (run.stdout, run.stderr)
+            self.assertEqual("", silent)
+            self.assertIn("protoc-gen-grpc-c 0." if option == "--version" else "  include_prefix=PATH/", said)
+        main, terminal = os.openpty()
+        with os.fdopen(main), os.fdopen(terminal):
+            run = subprocess.run([PLUGIN], stdin=terminal, capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(2, run.returncode)
+        self.assertIn("protoc --grpc-c_out=DIR", run.stderr)
 
     def test_headers_compile_alone(self):
         messages = self.output / "messages"

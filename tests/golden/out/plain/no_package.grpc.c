@@ -19,9 +19,9 @@ static const daybook_file *const daybook__files[] = {
 };
 
 static bool Echo_Ping_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const Echo_handlers *typed = (const Echo_handlers *)handlers;
+  const Echo_handlers *typed = DAYBOOK__CAST(const Echo_handlers *, handlers);
   if (typed->Ping == NULL) return false;
-  typed->Ping(context, call, (const Ping *)request);
+  typed->Ping(context, call, DAYBOOK__CAST(const Ping *, request));
   return true;
 }
 

@@ -29,21 +29,21 @@ static const daybook_file *const daybook__files[] = {
 };
 
 static bool words_Words_for_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const words_Words_handlers *typed = (const words_Words_handlers *)handlers;
+  const words_Words_handlers *typed = DAYBOOK__CAST(const words_Words_handlers *, handlers);
   if (typed->for_ == NULL) return false;
-  typed->for_(context, call, (const words_delete *)request);
+  typed->for_(context, call, DAYBOOK__CAST(const words_delete *, request));
   return true;
 }
 
 static bool words_Words_new_dispatch(const void *handlers, void *context, daybook_server_stream *stream, const void *request) {
-  const words_Words_handlers *typed = (const words_Words_handlers *)handlers;
+  const words_Words_handlers *typed = DAYBOOK__CAST(const words_Words_handlers *, handlers);
   if (typed->new_ == NULL) return false;
-  typed->new_(context, stream, (const words_delete *)request);
+  typed->new_(context, stream, DAYBOOK__CAST(const words_delete *, request));
   return true;
 }
 
 static bool words_Words_template_dispatch(const void *handlers, void *context, daybook_server_stream *stream, const void *request) {
-  const words_Words_handlers *typed = (const words_Words_handlers *)handlers;
+  const words_Words_handlers *typed = DAYBOOK__CAST(const words_Words_handlers *, handlers);
   if (typed->template_ == NULL) return false;
   (void)request;
   typed->template_(context, stream);
@@ -51,16 +51,16 @@ static bool words_Words_template_dispatch(const void *handlers, void *context, d
 }
 
 static bool words_Words_errno_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const words_Words_handlers *typed = (const words_Words_handlers *)handlers;
+  const words_Words_handlers *typed = DAYBOOK__CAST(const words_Words_handlers *, handlers);
   if (typed->errno_ == NULL) return false;
-  typed->errno_(context, call, (const words_delete *)request);
+  typed->errno_(context, call, DAYBOOK__CAST(const words_delete *, request));
   return true;
 }
 
 static bool words_Words_If_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const words_Words_handlers *typed = (const words_Words_handlers *)handlers;
+  const words_Words_handlers *typed = DAYBOOK__CAST(const words_Words_handlers *, handlers);
   if (typed->If == NULL) return false;
-  typed->If(context, call, (const words_delete *)request);
+  typed->If(context, call, DAYBOOK__CAST(const words_delete *, request));
   return true;
 }
 

@@ -1,4 +1,4 @@
-/* Text that grows, and comments of protos that cannot break out of comments of C. */
+/* Text that grows. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -37,18 +37,8 @@ Test(writer, grows_as_far_as_needed) {
     cr_assert_eq(memcmp(written.data + 99990, "0000009999", 10), 0);
 }
 
-Test(writer, a_comment_keeps_its_lines) {
-    write_comment(&writer, upb_StringView_FromString(" One.\n\n Two.\n"), "  ");
-    expect("  /** One.\n   *\n   * Two. */\n");
-}
-
-Test(writer, no_comment_writes_nothing) {
-    write_comment(&writer, upb_StringView_FromString(""), "");
-    write_comment(&writer, upb_StringView_FromString("\n\n"), "");
-    expect("");
-}
-
-Test(writer, a_comment_cannot_end_or_begin_another) {
-    write_comment(&writer, upb_StringView_FromString(" */ int x; /* y **/ z /*/"), "");
-    expect("/** * / int x; / * y ** / z / * / */\n");
+Test(writer, bytes_are_taken_as_they_are) {
+    write_bytes(&writer, "%s", 2);
+    write_format(&writer, "%c", '!');
+    expect("%s!");
 }

@@ -98,35 +98,35 @@ static const daybook_file *const daybook__files[] = {
 };
 
 static bool shop_v1_Orders_GetOrder_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->GetOrder == NULL) return false;
-  typed->GetOrder(context, call, (const shop_v1_GetOrderRequest *)request);
+  typed->GetOrder(context, call, DAYBOOK__CAST(const shop_v1_GetOrderRequest *, request));
   return true;
 }
 
 static bool shop_v1_Orders_PutOrder_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->PutOrder == NULL) return false;
-  typed->PutOrder(context, call, (const shop_v1_Order *)request);
+  typed->PutOrder(context, call, DAYBOOK__CAST(const shop_v1_Order *, request));
   return true;
 }
 
 static bool shop_v1_Orders_Place_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->Place == NULL) return false;
-  typed->Place(context, call, (const shop_v1_Order *)request);
+  typed->Place(context, call, DAYBOOK__CAST(const shop_v1_Order *, request));
   return true;
 }
 
 static bool shop_v1_Orders_Follow_dispatch(const void *handlers, void *context, daybook_server_stream *stream, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->Follow == NULL) return false;
-  typed->Follow(context, stream, (const shop_v1_GetOrderRequest *)request);
+  typed->Follow(context, stream, DAYBOOK__CAST(const shop_v1_GetOrderRequest *, request));
   return true;
 }
 
 static bool shop_v1_Orders_Import_dispatch(const void *handlers, void *context, daybook_server_stream *stream, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->Import == NULL) return false;
   (void)request;
   typed->Import(context, stream);
@@ -134,7 +134,7 @@ static bool shop_v1_Orders_Import_dispatch(const void *handlers, void *context, 
 }
 
 static bool shop_v1_Orders_Talk_dispatch(const void *handlers, void *context, daybook_server_stream *stream, const void *request) {
-  const shop_v1_Orders_handlers *typed = (const shop_v1_Orders_handlers *)handlers;
+  const shop_v1_Orders_handlers *typed = DAYBOOK__CAST(const shop_v1_Orders_handlers *, handlers);
   if (typed->Talk == NULL) return false;
   (void)request;
   typed->Talk(context, stream);
@@ -207,9 +207,9 @@ const daybook_method shop_v1_Orders_methods[6] = {
 const daybook_service shop_v1_Orders_service = {"shop.v1.Orders", shop_v1_Orders_methods, 6, daybook__files, 4};
 
 static bool shop_v1_Prices_Price_dispatch(const void *handlers, void *context, daybook_server_call *call, const void *request) {
-  const shop_v1_Prices_handlers *typed = (const shop_v1_Prices_handlers *)handlers;
+  const shop_v1_Prices_handlers *typed = DAYBOOK__CAST(const shop_v1_Prices_handlers *, handlers);
   if (typed->Price == NULL) return false;
-  typed->Price(context, call, (const shop_v1_Catalog_Item *)request);
+  typed->Price(context, call, DAYBOOK__CAST(const shop_v1_Catalog_Item *, request));
   return true;
 }
 
