@@ -11,17 +11,17 @@
  *
  * Beside that, the client's end of the call (`over`) may come in any state: in OPEN it means that the client has gone,
  * which the handler hears as `cancelled`; later it is the normal close. What was asked of a stream that the client has
- * left fails by itself, so that a cancelled stream takes the same way.
+ * left fails by itself, so that a cancelled stream takes the same way. A reply is a finish whose batch carries one last
+ * message.
  */
 #include "sdk/runtime/server_stream.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <string.h>
 
 #include <grpc/slice.h>
 
-enum stream_state { STREAM_OPEN, STREAM_FINISHING, STREAM_ENDING, STREAM_ENDED, STREAM_CLOSED, STREAM_STATES_COUNT };
+#include "sdk/runtime/server_stream_private.h"
 
 #define MAY_MOVE_TO(state) (1u << (state))
 
@@ -32,54 +32,7 @@ static const unsigned moves_allowed[STREAM_STATES_COUNT] = {
     [STREAM_ENDED] = MAY_MOVE_TO(STREAM_CLOSED),
 };
 
-/* The arena of the message that is being handled has a block of its own, for it starts anew with each. */
-#define MESSAGE_BLOCK_BYTES 1024u
-
-struct daybook_server_stream {
-    struct server_rpc rpc;
-    enum stream_state state;
-    bool is_starting;            /* the handler has not returned yet */
-    bool is_over;                /* the client's end of the call has been heard */
-    bool headers_sent;           /* the initial metadata is on its way, or goes with the batch that is being made */
-    codec_result request_fault;  /* what was wrong with a message; it decides how the stream ends */
-    codec_result response_fault; /* the same for a message of ours */
-
-    /* Set by the call of the function, reset before its callback runs: they also hold the handler to its contract. */
-    atomic_bool sending;
-    atomic_bool receiving;
-    atomic_bool posting;
-    atomic_bool finishing;
-
-    struct server_command send;
-    struct server_command receive;
-    struct server_command post;
-    struct server_command finish;
-    struct loop_operation over;
-    struct loop_operation sent;
-    struct loop_operation received;
-    struct loop_operation ended;
-
-    grpc_byte_buffer *outgoing; /* NULL: it could not be encoded, see outgoing_result */
-    codec_result outgoing_result;
-    daybook_server_stream_sent *on_sent;
-    void *on_sent_context;
-    grpc_byte_buffer *incoming;
-    upb_Arena *incoming_arena; /* the handler's; NULL: the message is gone after its callback */
-    daybook_server_stream_received *on_received;
-    void *on_received_context;
-    daybook_server_stream_posted *on_posted;
-    void *on_posted_context;
-    daybook_server_stream_events events;
-    void *events_context;
-
-    _Alignas(16) unsigned char message_block[MESSAGE_BLOCK_BYTES];
-    _Alignas(16) unsigned char block[];
-};
-
 #define BLOCK_BYTES (DAYBOOK__SLOT_BYTES - sizeof(struct daybook_server_stream))
-
-#define STREAM_OF(member, name)                                                                                        \
-    ((daybook_server_stream *)(void *)((char *)(member)-offsetof(struct daybook_server_stream, name)))
 
 static void move(daybook_server_stream *stream, enum stream_state next) {
     assert((moves_allowed[stream->state] & MAY_MOVE_TO(next)) != 0);
@@ -99,7 +52,17 @@ static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, si
     return count + 1;
 }
 
-static void close_when_done(daybook_server_stream *stream) {
+static size_t add_outgoing(daybook_server_stream *stream, grpc_op *operations, size_t count) {
+    operations[count] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->outgoing};
+    return count + 1;
+}
+
+static void drop_outgoing(daybook_server_stream *stream) {
+    if (stream->outgoing != NULL) grpc_byte_buffer_destroy(stream->outgoing);
+    stream->outgoing = NULL;
+}
+
+void daybook__server_stream_close_when_done(daybook_server_stream *stream) {
     if (stream->state != STREAM_ENDED || !stream->is_over) return;
     if (atomic_load(&stream->sending) || atomic_load(&stream->receiving) || atomic_load(&stream->posting)) return;
     move(stream, STREAM_CLOSED);
@@ -109,17 +72,21 @@ static void close_when_done(daybook_server_stream *stream) {
 
 /* --- The end ------------------------------------------------------------------------------------------------------ */
 
+static void set_response_error(daybook_server_stream *stream, codec_result fault) {
+    daybook__server_rpc_set_error(&stream->rpc, DAYBOOK_INTERNAL, "a response of %s %s",
+                                  stream->rpc.arrival.method->method->path, daybook__codec_text(fault));
+}
+
+/* What is still outgoing when nothing is being sent is the message of a reply. It goes with the end only where that is OK. */
 static void start_end(daybook_server_stream *stream) {
     move(stream, STREAM_ENDING);
-    if (stream->request_fault != CODEC_OK) {
+    if (stream->request_fault != CODEC_OK)
         daybook__server_rpc_set_codec_error(&stream->rpc, stream->request_fault);
-    } else if (stream->response_fault != CODEC_OK) {
-        daybook__server_rpc_set_error(&stream->rpc, DAYBOOK_INTERNAL, "a response of %s %s",
-                                      stream->rpc.arrival.method->method->path,
-                                      daybook__codec_text(stream->response_fault));
-    }
-    grpc_op operations[2];
+    else if (stream->response_fault != CODEC_OK)
+        set_response_error(stream, stream->response_fault);
+    grpc_op operations[3];
     size_t count = add_headers(stream, operations, 0);
+    if (stream->outgoing != NULL && stream->rpc.code == DAYBOOK_OK) count = add_outgoing(stream, operations, count);
     operations[count++] = daybook__server_rpc_end_operation(&stream->rpc);
     start_batch(stream, operations, count, &stream->ended);
 }
@@ -135,8 +102,9 @@ static void run_finish(struct server_command *command) {
 static void complete_end(struct loop_operation *operation, bool ok) {
     (void)ok; /* Whether the status has left shows in the rpc's `cancelled`. */
     daybook_server_stream *stream = STREAM_OF(operation, ended);
+    drop_outgoing(stream);
     move(stream, STREAM_ENDED);
-    close_when_done(stream);
+    daybook__server_stream_close_when_done(stream);
 }
 
 static void complete_over(struct loop_operation *operation, bool ok) {
@@ -146,19 +114,59 @@ static void complete_over(struct loop_operation *operation, bool ok) {
     if (stream->state == STREAM_OPEN && !atomic_load(&stream->finishing) && stream->events.cancelled != NULL) {
         stream->events.cancelled(stream, stream->events_context);
     }
-    close_when_done(stream);
+    daybook__server_stream_close_when_done(stream);
+}
+
+/* From here on the handler may ask nothing more of the stream. */
+static void begin_finish(daybook_server_stream *stream) {
+    bool finished_before = atomic_exchange(&stream->finishing, true);
+    assert(!finished_before);
+}
+
+static void finish(daybook_server_stream *stream) {
+    struct server_queue *queue = stream->rpc.arrival.queue;
+    if (daybook__server_queue_is_inside(queue))
+        run_finish(&stream->finish);
+    else
+        daybook__server_queue_post(queue, stream->rpc.arrival.call, &stream->finish);
 }
 
 void daybook_server_stream_finish(daybook_server_stream *stream, daybook_code code, const char *message,
                                   const void *details, size_t details_size) {
-    bool finished_before = atomic_exchange(&stream->finishing, true);
-    assert(!finished_before);
-    struct server_rpc *rpc = &stream->rpc;
-    daybook__server_rpc_set_end(rpc, code, message, message == NULL ? 0 : strlen(message), details, details_size);
-    if (daybook__server_queue_is_inside(rpc->arrival.queue))
-        run_finish(&stream->finish);
+    begin_finish(stream);
+    daybook__server_rpc_set_end(&stream->rpc, code, message, message == NULL ? 0 : strlen(message), details,
+                                details_size);
+    finish(stream);
+}
+
+void daybook_server_stream_reply(daybook_server_stream *stream, const void *response) {
+    begin_finish(stream);
+    assert(!atomic_load(&stream->sending));
+    codec_result result =
+        daybook__codec_encode(response, stream->rpc.arrival.method->method->response, &stream->outgoing);
+    if (result == CODEC_OK)
+        daybook__server_rpc_set_end(&stream->rpc, DAYBOOK_OK, NULL, 0, NULL, 0);
     else
-        daybook__server_queue_post(rpc->arrival.queue, rpc->arrival.call, &stream->finish);
+        set_response_error(stream, result);
+    finish(stream);
+}
+
+/* A buffer of gRPC's around bytes that stay where they are. */
+static grpc_byte_buffer *wrap(daybook_bytes encoded) {
+    assert(encoded.release != NULL && encoded.size <= INT32_MAX);
+    grpc_slice slice =
+        grpc_slice_new_with_user_data((void *)encoded.data, encoded.size, encoded.release, encoded.context);
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return buffer;
+}
+
+void daybook_server_stream_reply_bytes(daybook_server_stream *stream, daybook_bytes encoded) {
+    begin_finish(stream);
+    assert(!atomic_load(&stream->sending));
+    stream->outgoing = wrap(encoded);
+    daybook__server_rpc_set_end(&stream->rpc, DAYBOOK_OK, NULL, 0, NULL, 0);
+    finish(stream);
 }
 
 /* --- Messages to the client --------------------------------------------------------------------------------------- */
@@ -167,7 +175,7 @@ static void message_has_left(daybook_server_stream *stream, bool ok) {
     atomic_store(&stream->sending, false);
     stream->on_sent(stream, ok, stream->on_sent_context);
     if (stream->state == STREAM_FINISHING) start_end(stream);
-    close_when_done(stream);
+    daybook__server_stream_close_when_done(stream);
 }
 
 static void run_send(struct server_command *command) {
@@ -180,14 +188,13 @@ static void run_send(struct server_command *command) {
     }
     grpc_op operations[2];
     size_t count = add_headers(stream, operations, 0);
-    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->outgoing};
+    count = add_outgoing(stream, operations, count);
     start_batch(stream, operations, count, &stream->sent);
 }
 
 static void complete_send(struct loop_operation *operation, bool ok) {
     daybook_server_stream *stream = STREAM_OF(operation, sent);
-    grpc_byte_buffer_destroy(stream->outgoing);
-    stream->outgoing = NULL;
+    drop_outgoing(stream);
     message_has_left(stream, ok);
 }
 
@@ -219,69 +226,9 @@ void daybook_server_stream_send(daybook_server_stream *stream, const void *respo
 
 void daybook_server_stream_send_bytes(daybook_server_stream *stream, daybook_bytes encoded,
                                       daybook_server_stream_sent *sent, void *context) {
-    assert(encoded.release != NULL && encoded.size <= INT32_MAX);
     begin_send(stream, sent, context);
-    grpc_slice slice =
-        grpc_slice_new_with_user_data((void *)encoded.data, encoded.size, encoded.release, encoded.context);
-    stream->outgoing = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
+    stream->outgoing = wrap(encoded);
     send_outgoing(stream);
-}
-
-/* --- Messages from the client ------------------------------------------------------------------------------------- */
-
-static void run_receive(struct server_command *command) {
-    daybook_server_stream *stream = STREAM_OF(command, receive);
-    grpc_op operation = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->incoming};
-    start_batch(stream, &operation, 1, &stream->received);
-}
-
-/* Nothing is decoded after a message that was none. NULL: there is no message. */
-static const void *decode_incoming(daybook_server_stream *stream, grpc_byte_buffer *incoming, upb_Arena *arena) {
-    if (incoming == NULL || stream->request_fault != CODEC_OK) return NULL;
-    const upb_MiniTable *table = stream->rpc.arrival.method->method->request;
-    const void *request = NULL;
-    stream->request_fault = stream->incoming_arena != NULL
-                                ? daybook__codec_decode(incoming, table, arena, &request)
-                                : daybook__codec_decode_alias(incoming, table, arena, &request);
-    return request;
-}
-
-static void complete_receive(struct loop_operation *operation, bool ok) {
-    daybook_server_stream *stream = STREAM_OF(operation, received);
-    grpc_byte_buffer *incoming = stream->incoming;
-    stream->incoming = NULL;
-    upb_Arena *own = NULL;
-    if (stream->incoming_arena == NULL) {
-        own = upb_Arena_Init(stream->message_block, MESSAGE_BLOCK_BYTES, &upb_alloc_global);
-    }
-    const void *request = NULL;
-    if (ok) request = decode_incoming(stream, incoming, own != NULL ? own : stream->incoming_arena);
-    atomic_store(&stream->receiving, false);
-    stream->on_received(stream, request, stream->on_received_context);
-    if (own != NULL) upb_Arena_Free(own);
-    if (incoming != NULL) grpc_byte_buffer_destroy(incoming);
-    close_when_done(stream);
-}
-
-void daybook_server_stream_receive_into(daybook_server_stream *stream, upb_Arena *arena,
-                                        daybook_server_stream_received *received, void *context) {
-    assert(received != NULL && !atomic_load(&stream->finishing));
-    bool receiving_before = atomic_exchange(&stream->receiving, true);
-    assert(!receiving_before);
-    stream->incoming_arena = arena;
-    stream->on_received = received;
-    stream->on_received_context = context;
-    struct server_queue *queue = stream->rpc.arrival.queue;
-    if (daybook__server_queue_is_inside(queue))
-        run_receive(&stream->receive);
-    else
-        daybook__server_queue_post(queue, stream->rpc.arrival.call, &stream->receive);
-}
-
-void daybook_server_stream_receive(daybook_server_stream *stream, daybook_server_stream_received *received,
-                                   void *context) {
-    daybook_server_stream_receive_into(stream, NULL, received, context);
 }
 
 /* --- Posts of other threads --------------------------------------------------------------------------------------- */
@@ -292,7 +239,7 @@ static void run_post(struct server_command *command) {
     void *context = stream->on_posted_context;
     atomic_store(&stream->posting, false);
     posted(stream, context);
-    close_when_done(stream);
+    daybook__server_stream_close_when_done(stream);
 }
 
 void daybook_server_stream_post(daybook_server_stream *stream, daybook_server_stream_posted *posted, void *context) {
@@ -320,12 +267,12 @@ static daybook_server_stream *new_stream(const struct server_arrival *arrival) {
     daybook__server_rpc_init(&stream->rpc, arrival, stream->block, BLOCK_BYTES);
     stream->state = STREAM_OPEN;
     stream->send.run = run_send;
-    stream->receive.run = run_receive;
+    stream->receive.run = daybook__server_stream_run_receive;
     stream->post.run = run_post;
     stream->finish.run = run_finish;
     stream->over.complete = complete_over;
     stream->sent.complete = complete_send;
-    stream->received.complete = complete_receive;
+    stream->received.complete = daybook__server_stream_complete_receive;
     stream->ended.complete = complete_end;
     return stream;
 }

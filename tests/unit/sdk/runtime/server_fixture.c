@@ -27,6 +27,14 @@ static bool dispatch_server_stream(const void *handlers, void *context, daybook_
     return true;
 }
 
+static bool dispatch_nested_stream(const void *handlers, void *context, daybook_server_stream *stream,
+                                   const void *request) {
+    const struct fixture_handlers *typed = handlers;
+    if (typed->nested_stream == NULL) return false;
+    typed->nested_stream(context, stream, request);
+    return true;
+}
+
 static bool dispatch_client_stream(const void *handlers, void *context, daybook_server_stream *stream,
                                    const void *request) {
     const struct fixture_handlers *typed = handlers;
@@ -53,6 +61,8 @@ static const daybook_method methods[] = {
     {"Nested", FIXTURE_NESTED, DAYBOOK_METHOD_UNARY, DAYBOOK_IDEMPOTENCY_UNKNOWN, VALUE, VALUE, dispatch_nested, NULL},
     {"ServerStream", FIXTURE_SERVER_STREAM, DAYBOOK_METHOD_SERVER_STREAMING, DAYBOOK_IDEMPOTENCY_UNKNOWN, TEXT, TEXT,
      NULL, dispatch_server_stream},
+    {"NestedStream", FIXTURE_NESTED_STREAM, DAYBOOK_METHOD_SERVER_STREAMING, DAYBOOK_IDEMPOTENCY_UNKNOWN, TEXT, VALUE,
+     NULL, dispatch_nested_stream},
     {"ClientStream", FIXTURE_CLIENT_STREAM, DAYBOOK_METHOD_CLIENT_STREAMING, DAYBOOK_IDEMPOTENCY_UNKNOWN, TEXT, TEXT,
      NULL, dispatch_client_stream},
     {"Bidirectional", FIXTURE_BIDIRECTIONAL, DAYBOOK_METHOD_BIDIRECTIONAL_STREAMING, DAYBOOK_IDEMPOTENCY_UNKNOWN, TEXT,
@@ -88,6 +98,17 @@ fixture_text *fixture_new_text(upb_Arena *arena, upb_StringView text) {
     cr_assert_not_null(message);
     google_protobuf_StringValue_set_value(message, text);
     return message;
+}
+
+google_protobuf_Value *fixture_new_deep_value(upb_Arena *arena) {
+    google_protobuf_Value *outermost = google_protobuf_Value_new(arena);
+    google_protobuf_Value *value = outermost;
+    for (int i = 0; i < 200; i++) {
+        google_protobuf_ListValue *list = google_protobuf_Value_mutable_list_value(value, arena);
+        value = google_protobuf_ListValue_add_values(list, arena);
+    }
+    cr_assert_not_null(value);
+    return outermost;
 }
 
 struct raw_bytes fixture_encode(const char *text) {

@@ -1,6 +1,7 @@
 /* server_fixture.h: a server with one method of every kind, each a handler of the test's.
  *
- * Messages are google.protobuf.StringValue, but for Nested, which takes and answers google.protobuf.Value.
+ * Messages are google.protobuf.StringValue, but for Nested, which takes and answers google.protobuf.Value, and NestedStream,
+ * which answers with it.
  * Ownership: the fixture is the test's, on its stack. Threads: as each function says. Errors: asserted. */
 #ifndef TESTS_UNIT_SDK_RUNTIME_SERVER_FIXTURE_H
 #define TESTS_UNIT_SDK_RUNTIME_SERVER_FIXTURE_H
@@ -16,6 +17,7 @@
 #define FIXTURE_UNARY         "/daybook.test.Fixture/Unary"
 #define FIXTURE_NESTED        "/daybook.test.Fixture/Nested"
 #define FIXTURE_SERVER_STREAM "/daybook.test.Fixture/ServerStream"
+#define FIXTURE_NESTED_STREAM "/daybook.test.Fixture/NestedStream"
 #define FIXTURE_CLIENT_STREAM "/daybook.test.Fixture/ClientStream"
 #define FIXTURE_BIDIRECTIONAL "/daybook.test.Fixture/Bidirectional"
 
@@ -25,6 +27,7 @@ struct fixture_handlers {
     void (*unary)(void *context, daybook_server_call *call, const fixture_text *request);
     void (*nested)(void *context, daybook_server_call *call, const google_protobuf_Value *request);
     void (*server_stream)(void *context, daybook_server_stream *stream, const fixture_text *request);
+    void (*nested_stream)(void *context, daybook_server_stream *stream, const fixture_text *request);
     void (*client_stream)(void *context, daybook_server_stream *stream);
     void (*bidirectional)(void *context, daybook_server_stream *stream);
 };
@@ -52,6 +55,9 @@ bool fixture_is_text(struct raw_bytes bytes, const char *text);
 
 /* A StringValue in an arena. */
 fixture_text *fixture_new_text(upb_Arena *arena, upb_StringView text);
+
+/* A Value that holds itself 200 times, which is too deep to be encoded. */
+google_protobuf_Value *fixture_new_deep_value(upb_Arena *arena);
 
 /* A number that threads raise, and wait for. */
 struct counter {

@@ -348,18 +348,10 @@ Test(server, a_request_that_is_no_message_never_reaches_the_handler) {
     fixture_close(&fixture);
 }
 
-/* Answers with a message that holds itself 200 times. */
 static void reply_too_deep(void *context, daybook_server_call *call, const google_protobuf_Value *request) {
     (void)context;
     (void)request;
-    upb_Arena *arena = daybook_server_call_arena(call);
-    google_protobuf_Value *outermost = google_protobuf_Value_new(arena);
-    google_protobuf_Value *value = outermost;
-    for (int i = 0; i < 200; i++) {
-        google_protobuf_ListValue *list = google_protobuf_Value_mutable_list_value(value, arena);
-        value = google_protobuf_ListValue_add_values(list, arena);
-    }
-    daybook_server_call_reply(call, outermost);
+    daybook_server_call_reply(call, fixture_new_deep_value(daybook_server_call_arena(call)));
 }
 
 Test(server, a_response_that_cannot_be_encoded_is_an_internal_error) {
