@@ -23,11 +23,27 @@ static void message_sent(daybook_server_stream *stream, bool ok, void *context) 
     reading_sent(delivery->reading, ok);
 }
 
+static daybook_bytes bytes_to_send(struct feed_message message) {
+    return (daybook_bytes){
+        .data = message.data, .size = message.size, .release = message.release, .context = message.context};
+}
+
 static void on_message(void *context, struct feed_message message) {
     struct delivery *delivery = context;
-    const daybook_bytes encoded = {
-        .data = message.data, .size = message.size, .release = message.release, .context = message.context};
-    daybook_server_stream_send_bytes(delivery->stream, encoded, message_sent, delivery);
+    daybook_server_stream_send_bytes(delivery->stream, bytes_to_send(message), message_sent, delivery);
+}
+
+/* The message waits for the close, a moment from now on this same thread: with its reply the stream and all that is here
+ * are gone. */
+static void on_last(void *context, struct feed_message message) {
+    struct delivery *delivery = context;
+    if (!closing_begin(delivery)) {
+        message.release(message.context);
+        return;
+    }
+    delivery->last = message;
+    delivery->has_last = true;
+    reading_close(delivery->reading);
 }
 
 static void on_ended(void *context, enum failure failure) {
@@ -40,10 +56,13 @@ static void on_ended(void *context, enum failure failure) {
 static void on_closed(void *context) {
     struct delivery *delivery = context;
     delivery->filter = filter_free(delivery->filter);
-    finish(delivery->stream, delivery->failure);
+    if (delivery->has_last)
+        daybook_server_stream_reply_bytes(delivery->stream, bytes_to_send(delivery->last));
+    else
+        finish(delivery->stream, delivery->failure);
 }
 
-const struct feed_sink delivery_sink = {.message = on_message, .ended = on_ended, .closed = on_closed};
+const struct feed_sink delivery_sink = {.message = on_message, .last = on_last, .ended = on_ended, .closed = on_closed};
 
 static void on_cancelled(daybook_server_stream *stream, void *context) {
     struct delivery *delivery = context;

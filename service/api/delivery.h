@@ -1,7 +1,7 @@
 /* delivery.h: a reading of the feed on a stream of the server; what Read and Subscribe share.
  *
- * Life: the reading ends, or the client goes; the reading is closed once; when it is closed the stream is finished; with the
- * stream's arena everything here is gone.
+ * Life: the reading ends, or the client goes; the reading is closed once; when it is closed the stream is finished, with the
+ * last message if there is one; with the stream's arena everything here is gone.
  * Threads: the feed's and the server's; every step may come from either. */
 #ifndef SERVICE_API_DELIVERY_H
 #define SERVICE_API_DELIVERY_H
@@ -18,6 +18,8 @@ struct delivery {
     struct filter *filter;
     atomic_bool closing;
     enum failure failure; /* how the reading ended */
+    bool has_last;
+    struct feed_message last; /* goes with the end */
 };
 
 /* What the reading of a delivery reports to. */

@@ -62,7 +62,10 @@ struct feed_message {
 struct feed_sink {
     /* The next message; the sink answers with reading_sent once it has left. One is in flight at a time. */
     void (*message)(void *context, struct feed_message message);
-    /* Nothing more will come, perhaps while the last message is in flight: FAILURE_NONE at the end of a finite read,
+    /* `message`, and the end of a finite read behind it, in one: what `ended` says with FAILURE_NONE holds, and no
+     * reading_sent is due. */
+    void (*last)(void *context, struct feed_message message);
+    /* Nothing more will come, and nothing is in flight: FAILURE_NONE at the end of a finite read,
      * FAILURE_NOT_FOUND for a stream without events, FAILURE_STOPPED when the daemon drains, FAILURE_CORRUPT,
      * FAILURE_STORAGE, FAILURE_MEMORY. Not after reading_cancel was called. The reading is still open: the sink closes it
      * with reading_close. */

@@ -4,7 +4,7 @@
  *            ^  |
  *            |  |--message or end, and no room behind it--> HOLDING --sent--> READY, or ENDED
  *            |  |--nothing to say----------------------> WAITING
- *            |  '--end, or message with end, none in flight--> ENDED
+ *            |  '--end or last message, none in flight-> ENDED
  *            '------- head moved, heartbeat due, drain -- WAITING
  *
  *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
@@ -72,16 +72,21 @@ static struct step held_pop(struct reading *reading) {
     return step;
 }
 
+/* Whether there is no step behind this one. */
+static bool step_is_end(const struct step *step) {
+    return step->kind == STEP_END || step->is_last;
+}
+
 /* Whether another step may be taken behind this one, which is held now. */
 static bool held_has_room(const struct reading *reading, const struct step *newest) {
-    return newest->kind == STEP_MESSAGE && reading->held.count < HELD_MESSAGES_COUNT_MAX &&
+    return !step_is_end(newest) && reading->held.count < HELD_MESSAGES_COUNT_MAX &&
            reading->feed->held_bytes + CHUNK_BYTES_TARGET <= HELD_BYTES_MAX;
 }
 
 static bool end_is_held(const struct reading *reading) {
     const struct held *held = &reading->held;
     if (held->count == 0) return false;
-    return held->steps[(held->first + held->count - 1) % HELD_MESSAGES_COUNT_MAX].kind == STEP_END;
+    return step_is_end(&held->steps[(held->first + held->count - 1) % HELD_MESSAGES_COUNT_MAX]);
 }
 
 static void held_drop(struct reading *reading) {
@@ -135,13 +140,19 @@ static void message_deliver(struct reading *reading, struct feed_message message
     reading->delivering = false;
 }
 
-/* Tells the sink that it is over. The mutex is held before and after, and not meanwhile. */
-static void end_deliver(struct reading *reading, enum failure failure) {
+/* Gives the sink a last message, or a failure, and tells it so that it is over. The mutex is held before and after, and not
+ * meanwhile. */
+static void end_deliver(struct reading *reading, const struct step *step) {
     struct feed *feed = reading->feed;
+    assert(!reading->in_flight && !reading->delivering);
     move(reading, READING_ENDED);
     reading->delivering = true;
+    if (step->kind == STEP_MESSAGE) feed->counts.messages_sent++;
     pthread_mutex_unlock(&feed->mutex);
-    reading->sink->ended(reading->context, failure);
+    if (step->kind == STEP_MESSAGE)
+        reading->sink->last(reading->context, step->message);
+    else
+        reading->sink->ended(reading->context, step->failure);
     pthread_mutex_lock(&feed->mutex);
     reading->delivering = false;
 }
@@ -155,25 +166,19 @@ static void outcome_deliver(struct reading *reading, const struct step *step) {
         } else {
             move(reading, READING_HOLDING);
         }
-    } else if (step->kind == STEP_END) {
-        end_deliver(reading, step->failure);
+    } else if (step_is_end(step)) {
+        end_deliver(reading, step);
     } else {
         message_deliver(reading, step->message);
-        if (reading->cancelled) return;
-        if (step->is_last) {
-            /* A short read is one message: its end goes with it instead of taking a step of its own. */
-            end_deliver(reading, FAILURE_NONE);
-        } else {
-            pool_queue(reading->feed, reading, false);
-        }
+        if (!reading->cancelled) pool_queue(reading->feed, reading, false);
     }
 }
 
 /* The oldest of what is held goes now. The mutex is held before and after. */
 static void held_deliver(struct reading *reading) {
     const struct step step = held_pop(reading);
-    if (step.kind == STEP_END) {
-        end_deliver(reading, step.failure);
+    if (step_is_end(&step)) {
+        end_deliver(reading, &step);
         return;
     }
     /* There is room again: the next step is taken while this message is on its way. */

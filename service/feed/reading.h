@@ -37,7 +37,7 @@ enum step_kind {
 
 struct step {
     enum step_kind kind;
-    bool is_last; /* a message, and the end without a failure behind it */
+    bool is_last; /* of a finite read: a message, and the end without a failure behind it */
     struct feed_message message;
     enum failure failure;
     uint64_t log_records_count;  /* looked at on disk */

@@ -7,18 +7,23 @@
 
 #define PATIENCE_SECONDS 60
 
-static void on_message(void *context, struct feed_message message) {
-    struct reader *reader = context;
+/* Takes a message in. The mutex is held afterwards. */
+static void message_add(struct reader *reader, struct feed_message message) {
     struct reader_message *entry = malloc(sizeof *entry);
     cr_assert_not_null(entry);
     *entry = (struct reader_message){.message = message};
     pthread_mutex_lock(&reader->mutex);
     *reader->last_link = entry;
     reader->last_link = &entry->next;
+    pthread_cond_broadcast(&reader->changed);
+}
+
+static void on_message(void *context, struct feed_message message) {
+    struct reader *reader = context;
+    message_add(reader, message);
     const bool slow = reader->slow;
     reader->in_flight = slow;
     struct reading *reading = reader->reading;
-    pthread_cond_broadcast(&reader->changed);
     pthread_mutex_unlock(&reader->mutex);
     if (!slow) reading_sent(reading, true);
 }
@@ -32,6 +37,16 @@ static void on_ended(void *context, enum failure failure) {
     pthread_mutex_unlock(&reader->mutex);
 }
 
+static void on_last(void *context, struct feed_message message) {
+    struct reader *reader = context;
+    message_add(reader, message);
+    cr_assert_not(reader->in_flight);
+    reader->ended = true;
+    reader->ended_with_message = true;
+    reader->failure = FAILURE_NONE;
+    pthread_mutex_unlock(&reader->mutex);
+}
+
 static void on_closed(void *context) {
     struct reader *reader = context;
     pthread_mutex_lock(&reader->mutex);
@@ -40,7 +55,7 @@ static void on_closed(void *context) {
     pthread_mutex_unlock(&reader->mutex);
 }
 
-const struct feed_sink reader_sink = {.message = on_message, .ended = on_ended, .closed = on_closed};
+const struct feed_sink reader_sink = {.message = on_message, .last = on_last, .ended = on_ended, .closed = on_closed};
 
 void reader_init(struct reader *reader, bool slow) {
     *reader = (struct reader){.last_link = &reader->first, .slow = slow};

@@ -25,6 +25,7 @@ struct reader {
     bool slow;      /* messages leave only by reader_let_go */
     bool in_flight; /* of a slow reader */
     bool ended;
+    bool ended_with_message;
     bool closed;
     enum failure failure;
 };

@@ -46,6 +46,23 @@ Test(delivery, a_read_that_ends_gives_its_reading_back) {
     wait_for_readings(0);
 }
 
+/* The end of a short read, which goes with its one message, and the end of its client cross in every order. */
+Test(delivery, a_read_and_clients_that_go_may_cross) {
+    enum { ROUNDS_COUNT = 300 };
+    rooms_append_one("s", "T");
+    for (size_t round = 0; round < ROUNDS_COUNT; round++) {
+        struct raw_call *call = raw_call_start(rooms.channel, METHOD_READ, RAW_TIMEOUT_NONE, NULL);
+        cr_assert(raw_call_send(call, "", 0));
+        raw_call_half_close(call);
+        if (round % 3 == 0) free(raw_call_receive(call).data);
+        raw_call_cancel(call);
+        const int code = raw_call_finish(call).code;
+        cr_assert(code == DAYBOOK_CANCELLED || code == DAYBOOK_OK, "%d", code);
+        raw_call_free(call);
+    }
+    wait_for_readings(0);
+}
+
 Test(delivery, a_drained_feed_ends_subscriptions_with_a_reason) {
     struct raw_call *call = subscription_start();
     wait_for_readings(1);

@@ -90,6 +90,7 @@ static void expect_read(uint64_t first, int64_t step, uint64_t count) {
     }
     cr_assert_eq(seen_count, count);
     cr_assert_eq(reader.failure, FAILURE_NONE);
+    cr_assert(reader.ended_with_message, "the end goes with the last message");
     reader_finish(&reader);
 }
 
@@ -254,6 +255,34 @@ Test(slow_feed, a_slow_reader_holds_a_few_messages_and_no_more) {
     wait_until_held();
     cr_assert_eq(feed_count(feed).messages_sent, 2, "one for one");
     reader_finish(&reader);
+    cr_assert_eq(feed->held_bytes, 0);
+}
+
+/* Two messages, of which the second is the last. */
+static void read_two_messages(void) {
+    reader_init(&reader, true);
+    const uint64_t first_count = (CHUNK_BYTES_TARGET + LARGE_BYTES - 1) / LARGE_BYTES;
+    read_start((struct read_options){.limit = first_count + 1});
+    wait_until_held();
+    cr_assert_eq(feed_count(feed).messages_sent, 1, "one is in flight");
+    cr_assert_eq(reader.reading->held.count, 1, "and nothing is behind the last one");
+    cr_assert_not(reader.ended);
+}
+
+Test(slow_feed, the_last_message_waits_for_the_one_in_flight) {
+    read_two_messages();
+    reader_let_go(&reader);
+    cr_assert(reader.ended);
+    cr_assert(reader.ended_with_message);
+    cr_assert_eq(feed_count(feed).messages_sent, 2);
+    reader_finish(&reader);
+    cr_assert_eq(feed->held_bytes, 0);
+}
+
+Test(slow_feed, a_last_message_that_nobody_takes_is_given_back) {
+    read_two_messages();
+    reader_finish(&reader);
+    cr_assert_not(reader.ended_with_message);
     cr_assert_eq(feed->held_bytes, 0);
 }
 
