@@ -21,6 +21,9 @@ ProtoTreeInfo = provider(
     },
 )
 
+# `copts` of messages that a shared library exports, in a build that hides names (-fvisibility=hidden).
+VISIBLE = ["-fvisibility=default"]
+
 def _root(ctx, base):
     parts = [base, ctx.label.workspace_root, ctx.label.package]
     return "/".join([part for part in parts if part]) or "."
@@ -91,7 +94,7 @@ _generate_library = rule(
     )),
 )
 
-def _library(name, generator, deps, runtime, **kwargs):
+def _library(name, generator, deps, runtime, copts = [], **kwargs):
     for group in ["headers", "sources"]:
         native.filegroup(
             name = "%s_%s" % (name, group),
@@ -103,7 +106,7 @@ def _library(name, generator, deps, runtime, **kwargs):
         name = name,
         srcs = [":%s_sources" % name],
         hdrs = [":%s_headers" % name],
-        copts = ["-w"],
+        copts = ["-w"] + copts,
         includes = ["."],
         deps = [runtime] + deps,
         **kwargs

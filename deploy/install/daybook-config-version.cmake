@@ -1,0 +1,23 @@
+# A version with the same major number, and before 1.0 with the same minor number, too, takes the place of an older one.
+set(PACKAGE_VERSION "@VERSION@")
+
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" _daybook_has "${PACKAGE_VERSION}")
+set(_daybook_wanted "${PACKAGE_FIND_VERSION_MAJOR}.${PACKAGE_FIND_VERSION_MINOR}")
+if(PACKAGE_FIND_VERSION_COUNT LESS 2)
+  set(_daybook_wanted "${PACKAGE_FIND_VERSION_MAJOR}")
+  string(REGEX MATCH "^[0-9]+" _daybook_has "${PACKAGE_VERSION}")
+elseif(PACKAGE_FIND_VERSION_MAJOR GREATER 0)
+  set(_daybook_wanted "${PACKAGE_FIND_VERSION_MAJOR}")
+  string(REGEX MATCH "^[0-9]+" _daybook_has "${PACKAGE_VERSION}")
+endif()
+
+if(PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION OR NOT _daybook_wanted STREQUAL _daybook_has)
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+  if(PACKAGE_FIND_VERSION STREQUAL PACKAGE_VERSION)
+    set(PACKAGE_VERSION_EXACT TRUE)
+  endif()
+endif()
+unset(_daybook_has)
+unset(_daybook_wanted)
