@@ -82,7 +82,7 @@ def plain(text, address):
     text = text.replace(address, "ADDRESS").replace("127.0.0.1:50051", "ADDRESS")
     for pattern, word in ((UUID, "ID"), (TIME, "TIME"), (SIZE, '"sizeBytes"'), (DELAY, "+SECONDS")):
         text = pattern.sub(word, text)
-    return [line.rstrip() for line in text.strip().splitlines() if line.strip()]
+    return [line.rstrip() for line in text.strip("\n").splitlines() if line.strip()]
 
 
 class ReadmeTest(harness.DaemonTest):
