@@ -69,7 +69,7 @@ static codec_result from_decode_status(upb_DecodeStatus status) {
     return CODEC_MALFORMED;
 }
 
-codec_result daybook__codec_encode(const void *message, const upb_MiniTable *table, grpc_byte_buffer **ret_buffer) {
+codec_result daybook__codec_encode_slice(const void *message, const upb_MiniTable *table, grpc_slice *ret_slice) {
     assert(message != NULL);
     char memory[ENCODE_ARENA_BYTES] __attribute__((aligned(16)));
     upb_Arena *arena = upb_Arena_Init(memory, sizeof memory, &upb_alloc_global);
@@ -77,13 +77,18 @@ codec_result daybook__codec_encode(const void *message, const upb_MiniTable *tab
     size_t size = 0;
     int options = kUpb_EncodeOption_CheckRequired | UPB_ENCODE_MAXDEPTH(DAYBOOK__CODEC_DEPTH_MAX);
     codec_result result = from_encode_status(upb_Encode(message, table, options, arena, &bytes, &size));
-    if (result == CODEC_OK) {
-        grpc_slice slice = grpc_slice_from_copied_buffer(bytes, size);
-        *ret_buffer = grpc_raw_byte_buffer_create(&slice, 1);
-        grpc_slice_unref(slice);
-    }
+    if (result == CODEC_OK) *ret_slice = grpc_slice_from_copied_buffer(bytes, size);
     upb_Arena_Free(arena);
     return result;
+}
+
+codec_result daybook__codec_encode(const void *message, const upb_MiniTable *table, grpc_byte_buffer **ret_buffer) {
+    grpc_slice slice;
+    codec_result result = daybook__codec_encode_slice(message, table, &slice);
+    if (result != CODEC_OK) return result;
+    *ret_buffer = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return CODEC_OK;
 }
 
 /* This upb (libupb.so.29) reads the last 16 bytes of its input from a copy. A map's entry that holds unknown fields and

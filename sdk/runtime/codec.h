@@ -31,6 +31,10 @@ const char *daybook__codec_text(codec_result result);
 DAYBOOK_MUST_USE codec_result daybook__codec_encode(const void *message, const upb_MiniTable *table,
                                                     grpc_byte_buffer **ret_buffer);
 
+/* The same into a slice, which is to be given to grpc_slice_unref. */
+DAYBOOK_MUST_USE codec_result daybook__codec_encode_slice(const void *message, const upb_MiniTable *table,
+                                                          grpc_slice *ret_slice);
+
 /* Decodes into `arena` alone: the buffer may be destroyed at once. */
 DAYBOOK_MUST_USE codec_result daybook__codec_decode(grpc_byte_buffer *buffer, const upb_MiniTable *table,
                                                     upb_Arena *arena, const void **ret_message);

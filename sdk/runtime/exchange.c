@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk/runtime/codec.h"
 #include "sdk/runtime/metadata.h"
 #include "sdk/runtime/options.h"
 #include "sdk/runtime/status.h"
@@ -36,8 +35,7 @@ static bool request_encode(struct exchange *exchange, const void *request, daybo
     if (request == NULL) return true;
     codec_result result = daybook__codec_encode(request, exchange->method->request, &exchange->request);
     if (result == CODEC_OK) return true;
-    daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INVALID_ARGUMENT;
-    daybook_status_set(ret_status, code, "the request of %s %s", exchange->method->path, daybook__codec_text(result));
+    daybook__exchange_refused(exchange, result, ret_status);
     return false;
 }
 
@@ -145,6 +143,11 @@ void daybook__exchange_fill_details(const struct exchange *exchange) {
     if (size > sizeof exchange->details->bytes) return;
     memcpy(exchange->details->bytes, GRPC_SLICE_START_PTR(*found), size);
     exchange->details->size = size;
+}
+
+void daybook__exchange_refused(const struct exchange *exchange, codec_result result, daybook_status *ret_status) {
+    daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INVALID_ARGUMENT;
+    daybook_status_set(ret_status, code, "the request of %s %s", exchange->method->path, daybook__codec_text(result));
 }
 
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status) {

@@ -12,6 +12,7 @@
 #include "daybook/method.h"
 #include "daybook/options.h"
 #include "sdk/runtime/client.h"
+#include "sdk/runtime/codec.h"
 
 struct exchange {
     daybook_client *client;
@@ -57,6 +58,9 @@ void daybook__exchange_status(const struct exchange *exchange, daybook_status *r
 
 /* Fills the caller's details, once the status operation has completed and while the caller still has them. */
 void daybook__exchange_fill_details(const struct exchange *exchange);
+
+/* Describes a request that cannot be encoded. */
+void daybook__exchange_refused(const struct exchange *exchange, codec_result result, daybook_status *ret_status);
 
 /* Describes a response that cannot be decoded; `text` is a codec's. */
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status);
