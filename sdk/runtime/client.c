@@ -31,7 +31,21 @@ struct daybook_client {
     pthread_cond_t empty; /* signalled when the last entry has left a closing client */
     struct client_entry *entries;
     bool closing;
+    grpc_slice authorization; /* "Bearer TOKEN", empty without one */
+    bool token_may_be_seen;
 };
+
+/* The header's value for a token that was checked; empty for NULL. */
+static grpc_slice authorization_create(const char *token) {
+    static const char scheme[] = "Bearer ";
+    if (token == NULL) return grpc_empty_slice();
+    const size_t scheme_size = sizeof scheme - 1;
+    const size_t token_size = strlen(token);
+    grpc_slice value = grpc_slice_malloc(scheme_size + token_size);
+    memcpy(GRPC_SLICE_START_PTR(value), scheme, scheme_size);
+    memcpy(GRPC_SLICE_START_PTR(value) + scheme_size, token, token_size);
+    return value;
+}
 
 /* gRPC speaks TLS 1.2 and 1.3, nothing older, and copies the texts. */
 static grpc_channel_credentials *credentials_create(const struct tls_material *material) {
@@ -100,6 +114,8 @@ static daybook_client *open_resolved(const daybook_client_options *options, cons
     pthread_mutex_init(&client->mutex, NULL);
     pthread_cond_init(&client->empty, NULL);
     client->channel = channel_create(options, material);
+    client->token_may_be_seen = options->tls != NULL || options->bearer_token_in_clear != 0;
+    client->authorization = authorization_create(options->bearer_token);
     daybook_status_clear(ret_status);
     return client;
 }
@@ -113,6 +129,18 @@ daybook_client *daybook_client_open(const daybook_client_options *options, daybo
     daybook_client *client = open_resolved(&resolved, &material, ret_status);
     daybook__tls_unload(&material);
     return client;
+}
+
+bool daybook_client_set_bearer_token(daybook_client *client, const char *token, daybook_status *ret_status) {
+    if (token != NULL && !daybook__bearer_token_check(token, client->token_may_be_seen, ret_status)) return false;
+    grpc_slice next = authorization_create(token);
+    pthread_mutex_lock(&client->mutex);
+    grpc_slice previous = client->authorization;
+    client->authorization = next;
+    pthread_mutex_unlock(&client->mutex);
+    grpc_slice_unref(previous);
+    daybook_status_clear(ret_status);
+    return true;
 }
 
 daybook_client *daybook_client_close(daybook_client *client) {
@@ -132,6 +160,7 @@ daybook_client *daybook_client_close(daybook_client *client) {
     /* A completion that still runs may start something, if only to be told that it is too late. */
     daybook__loops_close(client->loops, client->loops_count);
     grpc_channel_destroy(client->channel);
+    grpc_slice_unref(client->authorization);
     daybook__core_unref();
     pthread_cond_destroy(&client->empty);
     pthread_mutex_destroy(&client->mutex);
@@ -150,10 +179,11 @@ grpc_call *daybook__client_create_call(daybook_client *client, const daybook_met
                                     grpc_slice_from_static_string(method->path), NULL, deadline, NULL);
 }
 
-bool daybook__client_enter(daybook_client *client, struct client_entry *entry) {
+bool daybook__client_enter(daybook_client *client, struct client_entry *entry, grpc_slice *ret_authorization) {
     pthread_mutex_lock(&client->mutex);
     bool entered = !client->closing;
     if (entered) {
+        *ret_authorization = grpc_slice_ref(client->authorization);
         entry->previous = NULL;
         entry->next = client->entries;
         if (client->entries != NULL) client->entries->previous = entry;

@@ -21,8 +21,10 @@ struct client_entry {
 /* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. */
 grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, uint32_t timeout_ms);
 
-/* Adds what is about to start something. False: the client is being closed, and nothing may start. */
-DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry);
+/* Adds what is about to start something. False: the client is being closed, and nothing may start. `ret_authorization` is
+ * the value of the header "authorization", empty without a token; the caller unrefs it. */
+DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry,
+                                            grpc_slice *ret_authorization);
 
 /* Removes what has nothing left to complete. The client must not be touched afterwards: it may be gone. */
 void daybook__client_leave(daybook_client *client, struct client_entry *entry);

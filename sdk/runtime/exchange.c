@@ -9,12 +9,15 @@
 #include "sdk/runtime/options.h"
 #include "sdk/runtime/status.h"
 
-#define DETAILS_KEY "grpc-status-details-bin"
+#define DETAILS_KEY       "grpc-status-details-bin"
+#define AUTHORIZATION_KEY "authorization"
 
-/* Copies the headers: gRPC reads them when the batch is started, and options may be gone by the next one. */
+/* Copies the headers: gRPC reads them when the batch is started, and options may be gone by the next one. There is room
+ * for one more. */
 static bool headers_copy(struct exchange *exchange, const daybook_call_options *options, daybook_status *ret_status) {
+    exchange->headers = &exchange->own_header;
     if (options->headers_count == 0) return true;
-    exchange->headers = calloc(options->headers_count, sizeof *exchange->headers);
+    exchange->headers = calloc(options->headers_count + 1, sizeof *exchange->headers);
     if (exchange->headers == NULL) {
         daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for headers");
         return false;
@@ -22,12 +25,25 @@ static bool headers_copy(struct exchange *exchange, const daybook_call_options *
     exchange->headers_count = options->headers_count;
     for (size_t i = 0; i < options->headers_count; i++) {
         exchange->headers[i] = daybook__header_convert(&options->headers[i]);
+        if (strcmp(options->headers[i].key, AUTHORIZATION_KEY) == 0) exchange->has_authorization = true;
     }
     return true;
 }
 
 bool daybook__client_streams(const daybook_method *method) {
     return method->kind == DAYBOOK_METHOD_CLIENT_STREAMING || method->kind == DAYBOOK_METHOD_BIDIRECTIONAL_STREAMING;
+}
+
+/* Adds the client's token, unless the call has its own or there is none. Takes the value. */
+static void authorize(struct exchange *exchange, grpc_slice value) {
+    if (exchange->has_authorization || GRPC_SLICE_LENGTH(value) == 0) {
+        grpc_slice_unref(value);
+        return;
+    }
+    exchange->headers[exchange->headers_count++] = (grpc_metadata){
+        .key = grpc_slice_from_static_string(AUTHORIZATION_KEY),
+        .value = value,
+    };
 }
 
 static bool request_encode(struct exchange *exchange, const void *request, daybook_status *ret_status) {
@@ -46,7 +62,7 @@ static void release(struct exchange *exchange) {
         grpc_slice_unref(exchange->headers[i].key);
         grpc_slice_unref(exchange->headers[i].value);
     }
-    free(exchange->headers);
+    if (exchange->headers != &exchange->own_header) free(exchange->headers);
     grpc_metadata_array_destroy(&exchange->initial_metadata);
     grpc_metadata_array_destroy(&exchange->trailing_metadata);
     grpc_slice_unref(exchange->text);
@@ -73,11 +89,13 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
         return false;
     }
     exchange->call = daybook__client_create_call(client, method, resolved.timeout_ms);
-    if (!daybook__client_enter(client, &exchange->entry)) {
+    grpc_slice authorization;
+    if (!daybook__client_enter(client, &exchange->entry, &authorization)) {
         release(exchange);
         daybook_status_set(ret_status, DAYBOOK_CANCELLED, "the client is being closed");
         return false;
     }
+    authorize(exchange, authorization);
     return true;
 }
 

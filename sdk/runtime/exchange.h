@@ -23,6 +23,8 @@ struct exchange {
     grpc_byte_buffer *request; /* NULL where the client streams */
     grpc_metadata *headers;
     size_t headers_count;
+    grpc_metadata own_header; /* the place of `headers` when the options have none */
+    bool has_authorization;   /* among the options' headers */
     bool wait_for_ready;
     /* The receiving half. */
     grpc_metadata_array initial_metadata;
