@@ -68,11 +68,11 @@ static struct server_arrival take_arrival(struct server_request *request) {
         .method = request->arming->method,
         .call = request->call,
         .deadline = request->deadline,
+        .metadata = request->metadata,
         .request = request->payload,
     };
     request->call = NULL;
     request->payload = NULL;
-    grpc_metadata_array_destroy(&request->metadata);
     grpc_metadata_array_init(&request->metadata);
     return arrival;
 }

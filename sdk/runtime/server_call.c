@@ -3,16 +3,25 @@
  *   arrived ──decode, dispatch──► with the handler ──reply or fail──► [command, from another thread]
  *                                                                        │
  *                     slot back ◄──batch complete── answering ◄──────────┘
+ *
+ * The batch also hears how the call has ended. Of a call that is watched, a batch of its own hears that, from the watch on;
+ * the slot goes back when both have completed.
  */
 #include "sdk/runtime/server_call.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "sdk/runtime/server_context.h"
+
 struct daybook_server_call {
     struct server_rpc rpc;
     struct loop_operation ended;
+    struct loop_operation closed; /* of a watched call */
     struct server_command answer;
+    daybook_server_call_cancelled *on_cancelled; /* NULL: not watched */
+    void *on_cancelled_context;
+    bool is_half_complete; /* of a watched call: one of its two batches has completed */
     grpc_byte_buffer *response;
     daybook_server_call *parked_next;
     atomic_bool answered;
@@ -24,23 +33,48 @@ struct daybook_server_call {
 #define CALL_OF(member, name)                                                                                          \
     ((daybook_server_call *)(void *)((char *)(member)-offsetof(struct daybook_server_call, name)))
 
-static void free_call(struct loop_operation *operation, bool ok) {
-    (void)ok; /* Whether the answer has left shows in the rpc's `cancelled`. */
-    daybook_server_call *call = CALL_OF(operation, ended);
+static void free_call(daybook_server_call *call) {
     if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
     daybook__server_rpc_free(&call->rpc);
+}
+
+/* Of a watched call: frees it when its other batch has completed, too. */
+static void complete_half(daybook_server_call *call) {
+    if (call->is_half_complete)
+        free_call(call);
+    else
+        call->is_half_complete = true;
+}
+
+static void complete_answer(struct loop_operation *operation, bool ok) {
+    (void)ok; /* Whether the answer has left shows in the rpc's `cancelled`. */
+    daybook_server_call *call = CALL_OF(operation, ended);
+    if (call->on_cancelled == NULL)
+        free_call(call);
+    else
+        complete_half(call);
+}
+
+/* A reply of another thread is carried out by this one, so the call is there until the callback has returned. */
+static void complete_close(struct loop_operation *operation, bool ok) {
+    assert(ok); /* gRPC reports this one always as a success. */
+    daybook_server_call *call = CALL_OF(operation, closed);
+    daybook__server_rpc_hear_close(&call->rpc);
+    bool is_answered = atomic_load_explicit(&call->answered, memory_order_relaxed);
+    if (call->rpc.cancelled != 0 && !is_answered) call->on_cancelled(call, call->on_cancelled_context);
+    complete_half(call);
 }
 
 /* Everything that is left to do in one batch: it completes when the client has it all, or has gone. */
 static void start_answer(daybook_server_call *call) {
     grpc_op operations[4];
     size_t count = 0;
-    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    operations[count++] = daybook__server_rpc_headers_operation(&call->rpc);
     if (call->response != NULL) {
         operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->response};
     }
     operations[count++] = daybook__server_rpc_end_operation(&call->rpc);
-    operations[count++] = daybook__server_rpc_close_operation(&call->rpc);
+    if (call->on_cancelled == NULL) operations[count++] = daybook__server_rpc_close_operation(&call->rpc);
     daybook__loop_start(call->rpc.arrival.call, operations, count, &call->ended);
 }
 
@@ -64,9 +98,12 @@ static daybook_server_call *new_call(const struct server_arrival *arrival) {
         return NULL;
     }
     daybook__server_rpc_init(&call->rpc, arrival, call->block, BLOCK_BYTES);
-    call->ended.complete = free_call;
+    call->ended.complete = complete_answer;
+    call->closed.complete = complete_close;
     call->answer.run = run_answer;
     call->response = NULL;
+    call->on_cancelled = NULL;
+    call->is_half_complete = false;
     atomic_init(&call->answered, false);
     return call;
 }
@@ -150,6 +187,19 @@ void daybook_server_call_fail(daybook_server_call *call, daybook_code code, cons
     daybook__server_rpc_set_end(&call->rpc, code, message, message == NULL ? 0 : strlen(message), details,
                                 details_size);
     answer(call);
+}
+
+void daybook_server_call_watch(daybook_server_call *call, daybook_server_call_cancelled *cancelled, void *context) {
+    assert(cancelled != NULL && call->on_cancelled == NULL && !atomic_load(&call->answered));
+    assert(daybook__server_queue_is_inside(call->rpc.arrival.queue));
+    call->on_cancelled = cancelled;
+    call->on_cancelled_context = context;
+    grpc_op operation = daybook__server_rpc_close_operation(&call->rpc);
+    daybook__loop_start(call->rpc.arrival.call, &operation, 1, &call->closed);
+}
+
+daybook_server_context *daybook_server_call_context(daybook_server_call *call) {
+    return daybook__server_context_of(&call->rpc);
 }
 
 upb_Arena *daybook_server_call_arena(daybook_server_call *call) {

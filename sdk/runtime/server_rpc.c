@@ -9,6 +9,8 @@
 #include <grpc/slice.h>
 #include <grpc/support/time.h>
 
+#include "sdk/runtime/server_context.h"
+
 void daybook__server_rpc_init(struct server_rpc *rpc, const struct server_arrival *arrival, void *block,
                               size_t block_size) {
     *rpc = (struct server_rpc){
@@ -26,6 +28,8 @@ void daybook__server_rpc_drop(const struct server_arrival *arrival) {
                                  NULL);
     grpc_call_unref(arrival->call);
     if (arrival->request != NULL) grpc_byte_buffer_destroy(arrival->request);
+    grpc_metadata_array metadata = arrival->metadata;
+    grpc_metadata_array_destroy(&metadata);
     daybook__server_queue_count_end(arrival->queue, true);
 }
 
@@ -42,6 +46,8 @@ void daybook__server_rpc_free(struct server_rpc *rpc) {
     clear_end(rpc);
     upb_Arena_Free(rpc->arena);
     if (rpc->arrival.request != NULL) grpc_byte_buffer_destroy(rpc->arrival.request);
+    grpc_metadata_array_destroy(&rpc->arrival.metadata);
+    daybook__server_context_deinit(rpc);
     grpc_call_unref(rpc->arrival.call);
     daybook__server_queue_give_slot(queue, rpc);
     daybook__server_queue_count_end(queue, failed);
@@ -106,21 +112,48 @@ void daybook__server_rpc_set_error(struct server_rpc *rpc, daybook_code code, co
     daybook__server_rpc_set_end(rpc, code, text, strlen(text), NULL, 0);
 }
 
+void daybook__server_rpc_close_headers(struct server_rpc *rpc) {
+    if ((atomic_load_explicit(&rpc->headers.state, memory_order_relaxed) & DAYBOOK__HEADERS_LEFT) != 0) return;
+    atomic_fetch_or(&rpc->headers.state, DAYBOOK__HEADERS_LEFT);
+}
+
+grpc_op daybook__server_rpc_headers_operation(struct server_rpc *rpc) {
+    uint32_t count = atomic_load_explicit(&rpc->headers.state, memory_order_acquire) & ~DAYBOOK__HEADERS_LEFT;
+    grpc_op operation = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    if (count > 0) {
+        operation.data.send_initial_metadata.count = count;
+        operation.data.send_initial_metadata.metadata = rpc->headers.items;
+    }
+    return operation;
+}
+
 grpc_op daybook__server_rpc_end_operation(struct server_rpc *rpc) {
+    grpc_metadata *trailers = &rpc->details;
+    size_t trailers_count = rpc->has_details ? 1 : 0;
+    if (atomic_load_explicit(&rpc->trailers.state, memory_order_relaxed) != 0) {
+        uint32_t added_count = atomic_fetch_or(&rpc->trailers.state, DAYBOOK__HEADERS_LEFT);
+        trailers = rpc->trailers.items;
+        if (rpc->has_details) trailers[added_count] = rpc->details;
+        trailers_count += added_count;
+    }
     return (grpc_op){
         .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
         .data.send_status_from_server =
             {
                 .status = (grpc_status_code)rpc->code,
                 .status_details = rpc->has_message ? &rpc->message : NULL,
-                .trailing_metadata = rpc->has_details ? &rpc->details : NULL,
-                .trailing_metadata_count = rpc->has_details ? 1 : 0,
+                .trailing_metadata = trailers_count > 0 ? trailers : NULL,
+                .trailing_metadata_count = trailers_count,
             },
     };
 }
 
 grpc_op daybook__server_rpc_close_operation(struct server_rpc *rpc) {
     return (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &rpc->cancelled};
+}
+
+void daybook__server_rpc_hear_close(struct server_rpc *rpc) {
+    if (rpc->cancelled != 0) atomic_store_explicit(&rpc->is_cancelled, true, memory_order_release);
 }
 
 uint64_t daybook__server_rpc_remaining_ms(const struct server_rpc *rpc) {

@@ -7,6 +7,8 @@
 #ifndef DAYBOOK_SDK_RUNTIME_SERVER_RPC_H
 #define DAYBOOK_SDK_RUNTIME_SERVER_RPC_H
 
+#include <grpc/grpc_security.h>
+
 #include "sdk/runtime/codec.h"
 #include "sdk/runtime/server.h"
 
@@ -22,18 +24,35 @@ struct server_arrival {
     const struct server_method *method;
     grpc_call *call;
     gpr_timespec deadline;
-    grpc_byte_buffer *request; /* NULL when the client streams, or has sent nothing */
+    grpc_metadata_array metadata; /* its texts are the call's */
+    grpc_byte_buffer *request;    /* NULL when the client streams, or has sent nothing */
 };
+
+/* Metadata that a handler adds to its answer. `state` is how many there are, and DAYBOOK__HEADERS_LEFT once they are on
+ * their way: so one that comes at that moment is either sent or refused. */
+struct server_headers {
+    atomic_uint state;
+    grpc_metadata *items; /* NULL: none; else room for all that are allowed, and for the details */
+};
+
+#define DAYBOOK__HEADERS_LEFT 0x80000000u
 
 struct server_rpc {
     struct server_arrival arrival;
     upb_Arena *arena;
-    int cancelled; /* written by gRPC when the call is over: the client has not heard the status */
+    int cancelled;            /* written by gRPC when the call is over: the client has not heard the status */
+    atomic_bool is_cancelled; /* the same once it has been heard, for every thread */
     daybook_code code;
     grpc_slice message;
     grpc_metadata details;
     bool has_message;
     bool has_details;
+
+    /* What only some handlers ask for; see server_context.c. */
+    struct server_headers headers;
+    struct server_headers trailers;
+    char *peer;              /* gRPC's; NULL: not asked for */
+    grpc_auth_context *auth; /* as `peer` */
 };
 
 /* Takes over what the arrival holds. The arena begins in the `block`, which lies in the rpc's own slot. */
@@ -60,9 +79,16 @@ void daybook__server_rpc_set_error(struct server_rpc *rpc, daybook_code code, co
 /* What a request that could not be decoded ends a call with: the caller's mistake, but for a lack of memory. */
 void daybook__server_rpc_set_codec_error(struct server_rpc *rpc, codec_result result);
 
-/* The operations that send the end, and that tell when the call is over. They point into the rpc. */
+/* The operations that send the headers, and the end, and that tell when the call is over. They point into the rpc. */
+grpc_op daybook__server_rpc_headers_operation(struct server_rpc *rpc);
 grpc_op daybook__server_rpc_end_operation(struct server_rpc *rpc);
 grpc_op daybook__server_rpc_close_operation(struct server_rpc *rpc);
+
+/* Says that no more headers can be added, because they leave. Any thread, as often as one likes. */
+void daybook__server_rpc_close_headers(struct server_rpc *rpc);
+
+/* Tells every thread what the close operation has found, as soon as it has completed. */
+void daybook__server_rpc_hear_close(struct server_rpc *rpc);
 
 uint64_t daybook__server_rpc_remaining_ms(const struct server_rpc *rpc);
 

@@ -21,6 +21,7 @@
 
 #include <grpc/slice.h>
 
+#include "sdk/runtime/server_context.h"
 #include "sdk/runtime/server_stream_private.h"
 
 #define MAY_MOVE_TO(state) (1u << (state))
@@ -48,7 +49,8 @@ static void start_batch(daybook_server_stream *stream, const grpc_op *operations
 static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, size_t count) {
     if (stream->headers_sent) return count;
     stream->headers_sent = true;
-    operations[count] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    daybook__server_rpc_close_headers(&stream->rpc);
+    operations[count] = daybook__server_rpc_headers_operation(&stream->rpc);
     return count + 1;
 }
 
@@ -111,6 +113,7 @@ static void complete_over(struct loop_operation *operation, bool ok) {
     assert(ok); /* gRPC reports this one always as a success. */
     daybook_server_stream *stream = STREAM_OF(operation, over);
     stream->is_over = true;
+    daybook__server_rpc_hear_close(&stream->rpc);
     if (stream->state == STREAM_OPEN && !atomic_load(&stream->finishing) && stream->events.cancelled != NULL) {
         stream->events.cancelled(stream, stream->events_context);
     }
@@ -212,6 +215,7 @@ static void begin_send(daybook_server_stream *stream, daybook_server_stream_sent
     assert(sent != NULL && !atomic_load(&stream->finishing));
     bool sending_before = atomic_exchange(&stream->sending, true);
     assert(!sending_before);
+    daybook__server_rpc_close_headers(&stream->rpc);
     stream->on_sent = sent;
     stream->on_sent_context = context;
 }
@@ -277,8 +281,8 @@ static daybook_server_stream *new_stream(const struct server_arrival *arrival) {
     return stream;
 }
 
-/* Asks for the client's end. A client that streams gets the headers at once, as some libraries hold back its messages
- * until then; where the server streams alone they travel with its first message. */
+/* Asks for the client's end, when the handler has returned. A client that streams gets the headers then, as some libraries
+ * hold back its messages until it has them; where the server streams alone they travel with its first message. */
 static void start_over(daybook_server_stream *stream) {
     grpc_op operations[2] = {daybook__server_rpc_close_operation(&stream->rpc)};
     size_t count = 1;
@@ -291,11 +295,8 @@ static void end_by_runtime(daybook_server_stream *stream) {
     start_end(stream);
 }
 
-void daybook__server_stream_start(const struct server_arrival *arrival) {
-    daybook_server_stream *stream = new_stream(arrival);
-    if (stream == NULL) return;
-    start_over(stream);
-    const struct server_method *method = arrival->method;
+static void run_handler(daybook_server_stream *stream) {
+    const struct server_method *method = stream->rpc.arrival.method;
     const void *request = NULL;
     if (!client_streams(method->method) && !daybook__server_rpc_decode(&stream->rpc, &request)) {
         end_by_runtime(stream);
@@ -309,12 +310,24 @@ void daybook__server_stream_start(const struct server_arrival *arrival) {
     end_by_runtime(stream);
 }
 
+/* The stream is there until its client's end has been heard, whatever the handler does. */
+void daybook__server_stream_start(const struct server_arrival *arrival) {
+    daybook_server_stream *stream = new_stream(arrival);
+    if (stream == NULL) return;
+    run_handler(stream);
+    start_over(stream);
+}
+
 void daybook_server_stream_watch(daybook_server_stream *stream, const daybook_server_stream_events *events,
                                  void *context) {
     assert(stream->is_starting && daybook__server_queue_is_inside(stream->rpc.arrival.queue));
     assert(stream->events.cancelled == NULL && stream->events.closed == NULL);
     stream->events = *events;
     stream->events_context = context;
+}
+
+daybook_server_context *daybook_server_stream_context(daybook_server_stream *stream) {
+    return daybook__server_context_of(&stream->rpc);
 }
 
 upb_Arena *daybook_server_stream_arena(daybook_server_stream *stream) {

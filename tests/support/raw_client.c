@@ -22,6 +22,7 @@ struct raw_call {
     grpc_call *call;
     grpc_completion_queue *queue;
     grpc_metadata_array headers;
+    grpc_metadata_array trailers;
     bool has_headers;
     bool is_finished;
 };
@@ -85,8 +86,32 @@ static bool run(struct raw_call *call, const grpc_op *operations, size_t count) 
     return event.success != 0;
 }
 
+#define HEADERS_MAX 32
+
+static void send_headers(struct raw_call *call, const struct raw_header *headers, size_t headers_count) {
+    grpc_metadata metadata[HEADERS_MAX] = {0};
+    assert(headers_count <= HEADERS_MAX);
+    for (size_t i = 0; i < headers_count; i++) {
+        size_t value_size = headers[i].value_size > 0 ? headers[i].value_size : strlen(headers[i].value);
+        metadata[i].key = grpc_slice_from_copied_string(headers[i].key);
+        metadata[i].value = grpc_slice_from_copied_buffer(headers[i].value, value_size);
+    }
+    grpc_op operation = {.op = GRPC_OP_SEND_INITIAL_METADATA,
+                         .data.send_initial_metadata = {.count = headers_count, .metadata = metadata}};
+    run(call, &operation, 1);
+    for (size_t i = 0; i < headers_count; i++) {
+        grpc_slice_unref(metadata[i].key);
+        grpc_slice_unref(metadata[i].value);
+    }
+}
+
 struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
                                 const struct raw_header *header) {
+    return raw_call_start_with(channel, path, timeout_ms, header, header == NULL ? 0 : 1);
+}
+
+struct raw_call *raw_call_start_with(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
+                                     const struct raw_header *headers, size_t headers_count) {
     struct raw_call *call = calloc(1, sizeof *call);
     assert(call != NULL);
     gpr_timespec deadline =
@@ -95,22 +120,12 @@ struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, u
             : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis((int64_t)timeout_ms, GPR_TIMESPAN));
     call->queue = grpc_completion_queue_create_for_next(NULL);
     grpc_metadata_array_init(&call->headers);
+    grpc_metadata_array_init(&call->trailers);
     grpc_slice method = grpc_slice_from_copied_string(path);
     call->call = grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, call->queue, method, NULL,
                                           deadline, NULL);
     grpc_slice_unref(method);
-    grpc_metadata metadata = {0};
-    if (header != NULL) {
-        metadata.key = grpc_slice_from_copied_string(header->key);
-        metadata.value = grpc_slice_from_copied_string(header->value);
-    }
-    grpc_op operation = {.op = GRPC_OP_SEND_INITIAL_METADATA,
-                         .data.send_initial_metadata = {.count = header == NULL ? 0 : 1, .metadata = &metadata}};
-    run(call, &operation, 1);
-    if (header != NULL) {
-        grpc_slice_unref(metadata.key);
-        grpc_slice_unref(metadata.value);
-    }
+    send_headers(call, headers, headers_count);
     return call;
 }
 
@@ -162,18 +177,34 @@ struct raw_bytes raw_call_receive(struct raw_call *call) {
     return bytes;
 }
 
+static struct raw_bytes find(const grpc_metadata_array *metadata, const char *key, size_t index) {
+    for (size_t i = 0; i < metadata->count; i++) {
+        const grpc_metadata *item = &metadata->metadata[i];
+        if (grpc_slice_str_cmp(item->key, key) != 0 || index-- > 0) continue;
+        return (struct raw_bytes){.data = (char *)GRPC_SLICE_START_PTR(item->value),
+                                  .size = GRPC_SLICE_LENGTH(item->value)};
+    }
+    return (struct raw_bytes){.data = NULL};
+}
+
+struct raw_bytes raw_call_header(const struct raw_call *call, const char *key, size_t index) {
+    return find(&call->headers, key, index);
+}
+
+struct raw_bytes raw_call_trailer(const struct raw_call *call, const char *key, size_t index) {
+    return find(&call->trailers, key, index);
+}
+
 void raw_call_cancel(struct raw_call *call) {
     grpc_call_cancel(call->call, NULL);
 }
 
 struct raw_status raw_call_finish(struct raw_call *call) {
     struct raw_status status = {0};
-    grpc_metadata_array trailers;
-    grpc_metadata_array_init(&trailers);
     grpc_status_code code = GRPC_STATUS_UNKNOWN;
     grpc_slice message = grpc_empty_slice();
     grpc_op operations[2] = {{.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
-    operations[0].data.recv_status_on_client.trailing_metadata = &trailers;
+    operations[0].data.recv_status_on_client.trailing_metadata = &call->trailers;
     operations[0].data.recv_status_on_client.status = &code;
     operations[0].data.recv_status_on_client.status_details = &message;
     size_t count = 1;
@@ -183,14 +214,11 @@ struct raw_status raw_call_finish(struct raw_call *call) {
     status.code = (int)code;
     snprintf(status.message, sizeof status.message, "%.*s", (int)GRPC_SLICE_LENGTH(message),
              (const char *)GRPC_SLICE_START_PTR(message));
-    for (size_t i = 0; i < trailers.count; i++) {
-        if (grpc_slice_str_cmp(trailers.metadata[i].key, "grpc-status-details-bin") != 0) continue;
-        status.details_size = GRPC_SLICE_LENGTH(trailers.metadata[i].value);
-        assert(status.details_size <= sizeof status.details);
-        memcpy(status.details, GRPC_SLICE_START_PTR(trailers.metadata[i].value), status.details_size);
-    }
+    struct raw_bytes details = raw_call_trailer(call, "grpc-status-details-bin", 0);
+    assert(details.size <= sizeof status.details);
+    if (details.data != NULL) memcpy(status.details, details.data, details.size);
+    status.details_size = details.size;
     grpc_slice_unref(message);
-    grpc_metadata_array_destroy(&trailers);
     return status;
 }
 
@@ -200,6 +228,7 @@ void raw_call_free(struct raw_call *call) {
         raw_call_finish(call);
     }
     grpc_metadata_array_destroy(&call->headers);
+    grpc_metadata_array_destroy(&call->trailers);
     grpc_call_unref(call->call);
     free_queue(call->queue);
     free(call);

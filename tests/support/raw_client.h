@@ -42,6 +42,7 @@ void raw_channel_connect(struct raw_channel *channel);
 struct raw_header {
     const char *key;
     const char *value;
+    size_t value_size; /* 0: up to its NUL */
 };
 
 /* With this one, messages are compressed. */
@@ -50,6 +51,10 @@ extern const struct raw_header raw_gzip;
 /* Starts a call by sending its headers; `header` is one more, or NULL. */
 struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
                                 const struct raw_header *header);
+
+/* The same with any number of headers. */
+struct raw_call *raw_call_start_with(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
+                                     const struct raw_header *headers, size_t headers_count);
 
 /* False: the call has ended. */
 bool raw_call_send(struct raw_call *call, const void *data, size_t size);
@@ -60,6 +65,11 @@ struct raw_bytes raw_call_receive(struct raw_call *call);
 
 /* Waits for the server's headers. */
 void raw_call_receive_headers(struct raw_call *call);
+
+/* The value of number `index` among the server's headers with this key, and among its trailers, once those have been
+ * received. Without data when there is none. It is the call's. */
+struct raw_bytes raw_call_header(const struct raw_call *call, const char *key, size_t index);
+struct raw_bytes raw_call_trailer(const struct raw_call *call, const char *key, size_t index);
 
 void raw_call_cancel(struct raw_call *call);
 
