@@ -80,7 +80,7 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
     server->without_reflection = resolved.without_reflection != 0;
     server->core = daybook__server_core_create(&resolved);
     if (!open_queues(server, resolved.threads_count, ret_status) ||
-        !daybook__server_core_listen(server->core, resolved.listen, &server->port, ret_status)) {
+        !daybook__server_core_listen(server->core, &resolved, &server->port, ret_status)) {
         /* Without a queue there is no listener either, so nothing has to be shut down. */
         if (server->queues_count > 0) return daybook_server_close(server);
         free_server(server);

@@ -11,6 +11,7 @@
 #include <grpc/grpc_security.h>
 
 #include "sdk/runtime/options.h"
+#include "sdk/runtime/tls.h"
 
 /* A client that pings too often is told to be calm (GOAWAY, ENHANCE_YOUR_CALM) at the third time. */
 #define PING_STRIKES_MAX 2u
@@ -91,7 +92,7 @@ static bool split(char *address, const char **ret_host, const char **ret_port) {
     return true;
 }
 
-/* Why `address` cannot be bound: static text, or the C library's own. */
+/* Why `address` cannot be bound: static text, or the C library's own. NULL: it can. */
 static const char *explain(const char *address) {
     if (strncmp(address, "unix:", 5) == 0) return "the socket's path exists or cannot be made";
     char copy[DAYBOOK__TARGET_BYTES_MAX + 1];
@@ -105,16 +106,71 @@ static const char *explain(const char *address) {
     if (error != 0) return gai_strerror(error);
     int bind_failure = bind_error(found);
     freeaddrinfo(found);
-    return bind_failure != 0 ? strerror(bind_failure) : "gRPC's log says why";
+    return bind_failure != 0 ? strerror(bind_failure) : NULL;
 }
 
-bool daybook__server_core_listen(grpc_server *core, const char *address, uint16_t *ret_port,
+/* --- TLS ---------------------------------------------------------------------------------------------------------- */
+
+/* Whom the server asks for a certificate. One that is shown is always verified. */
+static grpc_ssl_client_certificate_request_type client_certificate(const daybook_tls_options *options,
+                                                                   const struct tls_material *material) {
+    if (material->authorities == NULL) return GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+    return options->client_certificate_optional != 0 ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
+                                                     : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+}
+
+/* What of the options a server cannot use; NULL when nothing. */
+static const char *tls_problem(const daybook_tls_options *options, const struct tls_material *material) {
+    if (material->certificate == NULL) return "options tls: a server needs a certificate and its key";
+    if (material->authorities == NULL && options->client_certificate_optional != 0) {
+        return "option tls.client_certificate_optional: there are no authorities for certificates of clients";
+    }
+    return NULL;
+}
+
+/* gRPC speaks TLS 1.2 and 1.3, nothing older, and copies the texts. NULL on failure. */
+static grpc_server_credentials *tls_credentials_create(const daybook_tls_options *options, daybook_status *ret_status) {
+    struct tls_material material;
+    if (!daybook__tls_load(options, &material, ret_status)) return NULL;
+    grpc_server_credentials *credentials = NULL;
+    const char *problem = tls_problem(options, &material);
+    if (problem != NULL) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "%s", problem);
+    } else {
+        const grpc_ssl_pem_key_cert_pair pair = {.private_key = material.key, .cert_chain = material.certificate};
+        credentials =
+            grpc_ssl_server_credentials_create_with_options(grpc_ssl_server_credentials_create_options_using_config(
+                client_certificate(options, &material),
+                grpc_ssl_server_certificate_config_create(material.authorities, &pair, 1)));
+    }
+    daybook__tls_unload(&material);
+    return credentials;
+}
+
+/* --- Listen ------------------------------------------------------------------------------------------------------- */
+
+/* gRPC looks into certificates and keys only when it binds the address. */
+static void set_listen_error(const daybook_server_options *options, daybook_status *ret_status) {
+    const char *reason = explain(options->listen);
+    if (reason == NULL && options->tls != NULL) {
+        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                           "options tls: the certificate, its key or the authorities are damaged or do not belong "
+                           "together; gRPC's log says more");
+        return;
+    }
+    daybook_status_set(ret_status, DAYBOOK_UNAVAILABLE, "cannot listen on %s: %s", options->listen,
+                       reason != NULL ? reason : "gRPC's log says why");
+}
+
+bool daybook__server_core_listen(grpc_server *core, const daybook_server_options *options, uint16_t *ret_port,
                                  daybook_status *ret_status) {
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    int port = grpc_server_add_http2_port(core, address, credentials);
+    grpc_server_credentials *credentials = options->tls == NULL ? grpc_insecure_server_credentials_create()
+                                                                : tls_credentials_create(options->tls, ret_status);
+    if (credentials == NULL) return false;
+    int port = grpc_server_add_http2_port(core, options->listen, credentials);
     grpc_server_credentials_release(credentials);
     if (port <= 0) {
-        daybook_status_set(ret_status, DAYBOOK_UNAVAILABLE, "cannot listen on %s: %s", address, explain(address));
+        set_listen_error(options, ret_status);
         return false;
     }
     *ret_port = (uint16_t)port;

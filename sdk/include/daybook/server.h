@@ -21,7 +21,7 @@ DAYBOOK_BEGIN_DECLARATIONS
 
 typedef struct daybook_server daybook_server;
 
-/** Binds the address. NULL on failure: INVALID_ARGUMENT for a bad option, UNAVAILABLE when the address is taken or cannot
+/** Binds the address. NULL on failure: INVALID_ARGUMENT for a bad option, a certificate or key, UNAVAILABLE when the address is taken or cannot
  * be bound, RESOURCE_EXHAUSTED without memory. */
 DAYBOOK_MUST_USE daybook_server *daybook_server_open(const daybook_server_options *options, daybook_status *ret_status);
 
