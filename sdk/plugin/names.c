@@ -5,21 +5,23 @@
 
 #include "sdk/plugin/writer.h"
 
-/* The words that C11 and C++17 reserve, and macros that headers or compilers define, which a proto may use as a method's
- * name. */
-static const char *const reserved[] = {
-    "alignas",   "alignof",  "and",      "and_eq",   "asm",           "auto",         "bitand",    "bitor",
-    "bool",      "break",    "case",     "catch",    "char",          "class",        "compl",     "const",
-    "constexpr", "continue", "decltype", "default",  "delete",        "do",           "double",    "else",
-    "enum",      "explicit", "export",   "extern",   "false",         "float",        "for",       "friend",
-    "goto",      "if",       "inline",   "int",      "long",          "mutable",      "namespace", "new",
-    "noexcept",  "not",      "not_eq",   "nullptr",  "operator",      "or",           "or_eq",     "private",
-    "protected", "public",   "register", "restrict", "return",        "short",        "signed",    "sizeof",
-    "static",    "struct",   "switch",   "template", "this",          "throw",        "true",      "try",
-    "typedef",   "typeid",   "typename", "union",    "unsigned",      "using",        "virtual",   "void",
-    "volatile",  "while",    "xor",      "xor_eq",   "static_assert", "thread_local", "wchar_t",   "NULL",
-    "EOF",       "assert",   "errno",    "stdin",    "stdout",        "stderr",       "linux",     "unix",
-};
+/* The words that C and C++ reserve, up to C23 and C++20, as the alternative spellings of operators are, and macros that
+ * compilers or the headers of the C library define, which a proto may use as a method's name. */
+static const char reserved[] =
+    " BIG_ENDIAN BYTE_ORDER CHAR_BIT EOF EXIT_FAILURE EXIT_SUCCESS FD_CLR FD_ISSET FD_SET FD_SETSIZE"
+    " FD_ZERO LITTLE_ENDIAN NFDBITS NULL PDP_ENDIAN UTF8 WCONTINUED WEXITED WEXITSTATUS WIFCONTINUED"
+    " WIFEXITED WIFSIGNALED WIFSTOPPED WNOHANG WNOWAIT WSTOPPED WSTOPSIG WTERMSIG WUNTRACED alignas"
+    " alignof alloca and and_eq asm assert assert_perror auto be16toh be32toh be64toh bitand bitor bool"
+    " break case catch char char16_t char32_t char8_t class co_await co_return co_yield compl complex"
+    " concept const const_cast consteval constexpr constinit continue decltype default delete do double"
+    " dynamic_cast else enum errno explicit export extern false float for friend goto htobe16 htobe32"
+    " htobe64 htole16 htole32 htole64 i386 if inline int le16toh le32toh le64toh linux long mutable"
+    " namespace new noexcept noreturn not not_eq nullptr offsetof operator or or_eq private protected"
+    " public register reinterpret_cast requires restrict return short signed sizeof static static_assert"
+    " static_cast stderr stdin stdout strdupa strndupa struct switch template this thread_local throw true"
+    " try typedef typeid typename typeof typeof_unqual union unix unsigned using va_arg va_copy va_end"
+    " va_start virtual void volatile wchar_t while xor xor_eq"
+    " ";
 
 const char *name_full(upb_Arena *arena, upb_StringView package, upb_StringView name) {
     if (package.size == 0) return arena_format(arena, "%.*s", (int)name.size, name.data);
@@ -39,11 +41,27 @@ const char *name_symbol(upb_Arena *arena, const char *full_name) {
     return replace_others(arena, full_name[0] == '.' ? full_name + 1 : full_name, false);
 }
 
-const char *name_slot(upb_Arena *arena, const char *method) {
-    for (size_t index = 0; index < sizeof reserved / sizeof reserved[0]; index++) {
-        if (strcmp(reserved[index], method) == 0) return arena_format(arena, "%s_", method);
+/* What <stdint.h> and <limits.h> define: INT_MAX, SIZE_WIDTH, UINT64_C. */
+static bool is_limit(const char *name) {
+    static const char *const suffixes[] = {"_MAX", "_MIN", "_WIDTH", "_C"};
+    const size_t size = strlen(name);
+    for (size_t index = 0; index < sizeof suffixes / sizeof suffixes[0]; index++) {
+        const size_t suffix_size = strlen(suffixes[index]);
+        if (size > suffix_size && strcmp(name + size - suffix_size, suffixes[index]) == 0) return true;
     }
-    return method;
+    return false;
+}
+
+bool name_is_reserved(const char *name) {
+    const size_t size = strlen(name);
+    for (const char *at = strstr(reserved, name); at != NULL; at = strstr(at + 1, name)) {
+        if (at > reserved && at[-1] == ' ' && at[size] == ' ') return true;
+    }
+    return is_limit(name);
+}
+
+const char *name_slot(upb_Arena *arena, const char *method) {
+    return name_is_reserved(method) ? arena_format(arena, "%s_", method) : method;
 }
 
 const char *name_guard(upb_Arena *arena, const char *stem) {

@@ -11,6 +11,8 @@
 #ifndef SDK_PLUGIN_NAMES_H
 #define SDK_PLUGIN_NAMES_H
 
+#include <stdbool.h>
+
 #include "upb/upb.h"
 
 /* "pkg.v1", "Svc" -> "pkg.v1.Svc"; without a package just the name. */
@@ -18,6 +20,9 @@ const char *name_full(upb_Arena *arena, upb_StringView package, upb_StringView n
 
 /* ".pkg.v1.Svc" or "pkg.v1.Svc" -> "pkg_v1_Svc" */
 const char *name_symbol(upb_Arena *arena, const char *full_name);
+
+/* Whether C or C++ reserve the word, or a header of the C library defines it as a macro. */
+bool name_is_reserved(const char *name);
 
 /* The slot of a method in the handlers' struct. */
 const char *name_slot(upb_Arena *arena, const char *method);

@@ -8,6 +8,7 @@ When a change of the output is meant: tests/golden/update.sh, then read the diff
 import difflib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,12 @@ RUNFILES = pathlib.Path(os.environ["TEST_SRCDIR"])
 PLUGIN = RUNFILES / "daybook/sdk/plugin/protoc-gen-grpc-c"
 UPB_PLUGIN = RUNFILES / "upb/protoc-gen-upb"
 
-WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
-LANGUAGES = {"C11": ["gcc", "-std=c11", "-x", "c", "-Wstrict-prototypes"], "C++17": ["g++", "-std=c++17", "-x", "c++"]}
+WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror"]
+LANGUAGES = {"C11": ["gcc", "-std=c11", "-x", "c", "-Wstrict-prototypes", "-Wmissing-prototypes"],
+             "C++17": ["g++", "-std=c++17", "-x", "c++", "-Wold-style-cast", "-Wuseless-cast", "-Wextra-semi",
+                       "-Wzero-as-null-pointer-constant"]}
+WELL_KNOWN = [f"google/protobuf/{name}.proto" for name in (
+    "any", "descriptor", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")]
 
 
 def protos(folder):
@@ -85,19 +90,106 @@ class GoldenTest(unittest.TestCase):
         self.assertEqual(2, run.returncode)
         self.assertIn("protoc --grpc-c_out=DIR", run.stderr)
 
+
+class CompileTest(unittest.TestCase):
+    """What a compiler and a linker say of the goldens; upb's output beside them is a library's and held to nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.output = pathlib.Path(tempfile.mkdtemp(dir=os.environ.get("TEST_TMPDIR")))
+        cls.addClassCleanup(shutil.rmtree, cls.output)
+        cls.messages = cls.output / "messages"
+        cls.messages.mkdir()
+        subprocess.run(["protoc", f"--plugin=protoc-gen-upb={UPB_PLUGIN}", f"--upb_out={cls.messages}",
+                        f"-I{HERE / 'in'}", *map(str, protos(HERE / "in")), *WELL_KNOWN], cwd=HERE / "in", check=True)
+
+    def compile(self, command, source, *options, generated=HERE / "out"):
+        run = subprocess.run([*command, "-isystem", str(RUNFILES / "upb"), "-isystem", str(self.messages),
+                              f"-I{RUNFILES / 'daybook/sdk/include'}", f"-I{generated}", *options, str(source)],
+                             capture_output=True, text=True, check=False)
+        self.assertEqual(0, run.returncode, run.stderr)
+        return run.stdout
+
     def test_headers_compile_alone(self):
-        messages = self.output / "messages"
-        messages.mkdir()
-        subprocess.run(["protoc", f"--plugin=protoc-gen-upb={UPB_PLUGIN}", f"--upb_out={messages}", f"-I{HERE / 'in'}",
-                        *map(str, protos(HERE / "in")), "google/protobuf/empty.proto",
-                        "google/protobuf/timestamp.proto"], cwd=HERE / "in", check=True)
         for header in sorted((HERE / "out").rglob("*.grpc.h")):
             for language, command in LANGUAGES.items():
                 with self.subTest(header=header.name, language=language):
-                    run = subprocess.run([*command, *WARNINGS, "-fsyntax-only", "-isystem", str(RUNFILES / "upb"),
-                                          "-isystem", str(messages), f"-I{RUNFILES / 'daybook/sdk/include'}",
-                                          f"-I{HERE / 'out'}", str(header)], capture_output=True, text=True, check=False)
-                    self.assertEqual(0, run.returncode, run.stderr)
+                    self.compile(command, header, *WARNINGS, "-fsyntax-only")
+
+    def everything(self, language):
+        """One file of all headers that takes the address of every function, so that none is left out as unused."""
+        headers = sorted((HERE / "out").rglob("*.grpc.h"))
+        names = [name for header in headers for name in functions(header)]
+        self.assertGreater(len(names), 500)
+        self.assertEqual(len(names), len(set(names)))
+        cast = "reinterpret_cast<function *>({})" if language.startswith("C++") else "(function *){}"
+        lines = [f'#include "{header.relative_to(HERE / "out")}"' for header in headers]
+        lines += ["typedef void function(void);", "extern function *const all[];", "function *const all[] = {"]
+        lines += ["    " + cast.format(name) + "," for name in names] + ["};"]
+        source, made = self.output / "everything.c", self.output / f"everything-{language}.o"
+        source.write_text("\n".join(lines), encoding="utf-8")
+        self.compile(LANGUAGES[language], source, *WARNINGS, "-Wno-deprecated-declarations", "-Wno-cast-function-type",
+                     "-fPIC", "-c", "-o", str(made))
+        return made
+
+    def test_every_function_compiles_where_it_is_used(self):
+        for language in LANGUAGES:
+            with self.subTest(language=language):
+                self.everything(language)
+
+    def test_deprecated_methods_warn(self):
+        source = self.output / "deprecated.c"
+        for function in ("Old_Get", "Old_Get_start", "Old_Get_result", "Old_Follow_open", "Old_Import_open",
+                         "Old_Talk_open", "old_Notes_Get"):
+            source.write_text('#include "comments/comments.grpc.h"\n#include "comments/old_file.grpc.h"\n'
+                              f"void use(void) {{ (void)&comments_{function}; }}\n", encoding="utf-8")
+            with self.subTest(function=function), self.assertRaisesRegex(AssertionError, "is deprecated"):
+                self.compile(LANGUAGES["C11"], source, "-Werror", "-fsyntax-only")
+
+    def test_all_of_them_link(self):
+        """With upb's half: no name is there twice, and what is missing is the SDK's, upb's or the C library's."""
+        objects = [str(self.everything("C11"))]
+        sources = [(path, ["-w"]) for path in sorted(self.messages.rglob("*.upb.c"))]
+        sources += [(path, WARNINGS) for path in sorted((HERE / "out").rglob("*.grpc.c"))]
+        for number, (source, options) in enumerate(sources):
+            objects.append(str(self.output / f"{number}.o"))
+            self.compile(LANGUAGES["C11"], source, *options, "-fPIC", "-c", "-o", objects[-1])
+        library = self.output / "all.so"
+        run = subprocess.run(["gcc", "-shared", "-o", library, *objects, "-lupb"], capture_output=True, text=True,
+                             check=False)
+        self.assertEqual(0, run.returncode, run.stderr)
+        listed = subprocess.run(["nm", "--dynamic", "--undefined-only", library], capture_output=True, text=True,
+                                check=True).stdout
+        missing = {line.split()[-1] for line in listed.splitlines()}
+        foreign = {name for name in missing if "@" not in name and not re.match(r"_?upb_|_ITM_|__gmon|__cxa", name)}
+        declared = set(re.findall(r"\bdaybook_\w+", "".join(
+            path.read_text(encoding="utf-8") for path in (RUNFILES / "daybook/sdk/include").rglob("*.h"))))
+        self.assertIn("daybook_stream_writes_done", foreign)
+        self.assertEqual(set(), foreign - declared)
+
+    def test_macros_of_the_headers_are_no_names_of_handlers(self):
+        """Whatever a generated header makes a macro gets a '_' as the name of a handler."""
+        header = HERE / "out/shop/v1/orders.grpc.h"
+        macros = set()
+        for compiler in (["gcc", "-std=gnu11"], ["g++", "-std=gnu++20", "-x", "c++"]):
+            for line in self.compile(compiler, header, "-dM", "-E").splitlines():
+                name = re.match(r"#define (\w+)", line).group(1)
+                if not name.startswith(("_", "UPB_", "DAYBOOK_", "kUpb_")) and not name.endswith(("_UPB_H_", "_GRPC_H_")):
+                    macros.add(name)
+        self.assertIn("linux", macros)
+        folder = self.output / "macros"
+        folder.mkdir()
+        methods = "".join(f"  rpc {name}(.m.In) returns (.m.In);\n" for name in sorted(macros))
+        (folder / "macros.proto").write_text(
+            f'syntax = "proto3";\npackage m;\nmessage In {{}}\nservice S {{\n{methods}}}\n', encoding="utf-8")
+        run = protoc(folder, folder, ["macros.proto"])
+        self.assertEqual(0, run.returncode, run.stderr)
+        slots = set(re.findall(r"\(\*(\w+)\)\(void \*context", (folder / "macros.grpc.h").read_text(encoding="utf-8")))
+        self.assertEqual({name + "_" for name in macros}, slots)
+
+
+def functions(header):
+    return re.findall(r"\bstatic inline [^;{]*?\b(\w+)\(", header.read_text(encoding="utf-8"))
 
 
 class BadProtoTest(unittest.TestCase):
