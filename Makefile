@@ -6,9 +6,11 @@ RUN_DATA ?= ./data
 ROUNDS ?= 100
 OPERATIONS ?= 1000000
 LISTEN ?= 127.0.0.1:50051
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash fix image clean
+.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash fix image install uninstall docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +21,14 @@ setup:
 setup-test:
 	@tools/setup test
 
-build: setup ## the daemon, the command, the generator, into bazel-bin/
-	@$(BAZEL) build //service:daybookd //sdk/cli:daybook //sdk/plugin:protoc-gen-grpc-c
+build: setup ## the daemon, the command, the generator, into bazel-bin/, and what `make install` takes
+	@$(BAZEL) build //service:daybookd //sdk/cli:daybook //sdk/plugin:protoc-gen-grpc-c //deploy/install:daybook.tar
+
+install: ## what `make build` has built, into PREFIX (/usr/local): programs, libraries, headers, protos; DESTDIR=dir before it
+	@tools/install --destdir '$(DESTDIR)' '$(PREFIX)'
+
+uninstall: ## takes it away again
+	@tools/install --uninstall --destdir '$(DESTDIR)' '$(PREFIX)'
 
 run: build ## builds and starts daybookd on ./data, and says how to talk to it
 	@tools/run $(LISTEN) $(RUN_DATA)
