@@ -61,6 +61,9 @@ crash: build setup-test ## kill -9 a hundred times under load; every acknowledge
 image: build ## the container image, with buildah
 	@deploy/image/build.sh
 
+docs: setup-test ## the reference of the C SDK, into reference/html
+	@tools/docs
+
 fix: setup-test ## formats the sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | grep -v '^tests/golden/out/' | xargs clang-format -i
 

@@ -16,8 +16,10 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
+/** A subscription that goes on through everything. */
 typedef struct daybook_subscriber daybook_subscriber;
 
+/** Where a subscriber begins, and what it sees. */
 typedef struct daybook_subscriber_options {
     /** Begin after this position; 0: at the beginning. */
     uint64_t after;
@@ -35,7 +37,7 @@ typedef struct daybook_subscriber_options {
     uint32_t backoff_max_ms;
     /** Hears of every loss of the connection, on the thread that called next. May be NULL. */
     void (*disconnected)(const daybook_status *status, uint32_t retry_ms, void *context);
-    void *context;
+    void *context; /**< for `disconnected` */
 } daybook_subscriber_options;
 
 /** NULL only when there is no memory; connecting is the business of next. */

@@ -14,7 +14,10 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
+/** One unary call. */
 typedef struct daybook_call daybook_call;
+
+/** What runs when a call has ended; see daybook_call_on_done. */
 typedef void daybook_call_done(daybook_call *call, void *context);
 
 /** Starts a call. `options` may be NULL. NULL only when there is no memory; every other failure is the call's status. */
@@ -38,9 +41,11 @@ const daybook_status *daybook_call_status(const daybook_call *call);
 /** The response; asserts that the call has ended. NULL unless the status is OK. Valid until daybook_call_free. */
 const void *daybook_call_result(const daybook_call *call);
 
-/** What the server sent before its response and after it; asserts that the call has ended. Of the last attempt. Valid until
+/** What the server sent before its response; asserts that the call has ended. Of the last attempt. Valid until
  * daybook_call_free. */
 const daybook_metadata *daybook_call_initial_metadata(const daybook_call *call);
+
+/** What the server sent after its response; otherwise as daybook_call_initial_metadata. */
 const daybook_metadata *daybook_call_trailing_metadata(const daybook_call *call);
 
 /** How often the call was tried; asserts that it has ended. 0: nothing could be sent. */

@@ -14,6 +14,7 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
+/** A connection to a server. */
 typedef struct daybook_client daybook_client;
 
 /** Opens a client. It connects with the first call and again whenever the connection is lost.

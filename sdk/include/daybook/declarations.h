@@ -20,7 +20,9 @@
     }                                                                                                                  \
     DAYBOOK__VISIBLE_END
 #else
+/** Opens the declarations of a header: they are C, and the library exports them. */
 #define DAYBOOK_BEGIN_DECLARATIONS DAYBOOK__VISIBLE_BEGIN
+/** Closes what DAYBOOK_BEGIN_DECLARATIONS has opened. */
 #define DAYBOOK_END_DECLARATIONS   DAYBOOK__VISIBLE_END
 #endif
 

@@ -18,7 +18,7 @@ DAYBOOK_BEGIN_DECLARATIONS
 /** A piece of metadata to send. The key is 1 to 255 characters of a-z 0-9 _ - . and none that gRPC uses itself; the value is
  * at most 8,192 bytes. */
 typedef struct daybook_header {
-    const char *key;
+    const char *key; /**< "correlation-id" */
     /** Printable ASCII, or, for a key that ends in "-bin", any bytes. */
     const char *value;
     /** The bytes of the value; 0: up to its NUL. */
@@ -31,8 +31,10 @@ typedef struct daybook_metadata daybook_metadata;
 /** How many pieces there are. NULL has none. */
 size_t daybook_metadata_count(const daybook_metadata *metadata);
 
-/** The key and the value of piece `index`, which must be less than the count. Not terminated. */
+/** The key of piece `index`, which must be less than the count. Not terminated. */
 upb_StringView daybook_metadata_key(const daybook_metadata *metadata, size_t index);
+
+/** The value of piece `index`, which must be less than the count. Not terminated. */
 upb_StringView daybook_metadata_value(const daybook_metadata *metadata, size_t index);
 
 /** The value of the first piece with this key; without data when there is none. */

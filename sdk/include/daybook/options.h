@@ -29,13 +29,13 @@ typedef struct daybook_tls_options {
     /** Whom to trust. A client without it trusts the authorities of its system; a server with it asks its clients for a
      * certificate of these authorities (mutual TLS), one without it asks for none. */
     const char *authorities_pem;
-    const char *authorities_file;
+    const char *authorities_file; /**< the file in its place */
     /** The own certificate, followed by those between it and its authority, and its key. A server needs both; a client gives
      * them to a server that asks for them. */
     const char *certificate_pem;
-    const char *certificate_file;
-    const char *key_pem;
-    const char *key_file;
+    const char *certificate_file; /**< the file in its place */
+    const char *key_pem;          /**< the certificate's key */
+    const char *key_file;         /**< the file in its place */
     /** A client: the name that the server's certificate must have, in the place of the target's. */
     const char *server_name;
     /** A server with authorities: non-zero lets in clients without a certificate, too. */
@@ -61,6 +61,7 @@ typedef enum daybook_balancing {
     DAYBOOK_BALANCING_ROUND_ROBIN, /**< all of them, by turns */
 } daybook_balancing;
 
+/** How a client reaches its server. */
 typedef struct daybook_client_options {
     /** Where the server is, in gRPC's name syntax: "127.0.0.1:50051", "dns:///daybook:50051", "unix:/run/daybook.sock".
      * Required. */
@@ -75,7 +76,7 @@ typedef struct daybook_client_options {
     uint32_t keepalive_timeout_ms;
     /** Longest pause between two attempts to connect; 0: 2,000. At least 100. */
     uint32_t reconnect_backoff_max_ms;
-    daybook_balancing balancing;
+    daybook_balancing balancing; /**< between several addresses */
     /** The retries of calls that say nothing of them. */
     daybook_retry_options retry;
     /** NULL: the connection is not encrypted. */
@@ -83,7 +84,7 @@ typedef struct daybook_client_options {
     /** Sent with every call as "authorization: Bearer TOKEN"; NULL: none. Another one: daybook_client_set_bearer_token.
      * Refused without TLS, where everybody on the way could read it, unless `bearer_token_in_clear` is non-zero. */
     const char *bearer_token;
-    int bearer_token_in_clear;
+    int bearer_token_in_clear; /**< as said above */
 } daybook_client_options;
 
 /** More than clients take of a call's trailers by default: every detail that arrives fits. */
@@ -93,10 +94,11 @@ typedef struct daybook_client_options {
  * well, and when the server sent none. The bytes are another process's: decode only types without maps with the functions
  * that upb generates, see AppendConflicts and google.rpc.BadRequest. */
 typedef struct daybook_details {
-    size_t size;
-    char bytes[DAYBOOK_DETAILS_BYTES];
+    size_t size;                       /**< 0: none */
+    char bytes[DAYBOOK_DETAILS_BYTES]; /**< the encoded message */
 } daybook_details;
 
+/** How one call is made. */
 typedef struct daybook_call_options {
     /** The whole call; 0: DAYBOOK_TIMEOUT_DEFAULT_MS for unary calls, none for streams. */
     uint32_t timeout_ms;
@@ -104,7 +106,7 @@ typedef struct daybook_call_options {
     int wait_for_ready;
     /** Request metadata, at most 64 entries. */
     const daybook_header *headers;
-    size_t headers_count;
+    size_t headers_count; /**< how many entries there are */
     /** NULL: the client's. Unary calls only. */
     const daybook_retry_options *retry;
     /** Non-zero: making this call again does no harm, whatever its proto says of the method. */
@@ -114,6 +116,7 @@ typedef struct daybook_call_options {
     daybook_details *details;
 } daybook_call_options;
 
+/** Where a server listens, and what it takes. */
 typedef struct daybook_server_options {
     /** Where to listen: "127.0.0.1:50051", "[::]:50051", or port 0 for any free one. Required. */
     const char *listen;

@@ -19,6 +19,7 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
+/** A server: an address, its services and its threads. */
 typedef struct daybook_server daybook_server;
 
 /** Binds the address. NULL on failure: INVALID_ARGUMENT for a bad option, a certificate or key, UNAVAILABLE when the address is taken or cannot
@@ -49,12 +50,14 @@ void daybook_server_drain(daybook_server *server, uint32_t grace_ms);
  * asked, or this waits for ever. NULL is allowed. Returns NULL. */
 daybook_server *daybook_server_close(daybook_server *server);
 
-/** What the server holds at this moment, for metrics. Any thread. */
+/** What the server holds at this moment, for metrics. */
 typedef struct daybook_server_counts {
     uint64_t calls_started; /**< since the start */
     uint64_t calls_failed;  /**< ended with another status than OK */
-    uint64_t calls_open;
+    uint64_t calls_open;    /**< not ended yet, streams too */
 } daybook_server_counts;
+
+/** The counts of this moment. Any thread. */
 daybook_server_counts daybook_server_count(const daybook_server *server);
 
 /* --- Unary calls -------------------------------------------------------------------------------------------------- */
@@ -117,10 +120,10 @@ void daybook_server_stream_send(daybook_server_stream *stream, const void *respo
 /** Bytes that somebody else owns: `release(context)` is called once, from any thread, when they are no longer used. It may
  * be inside of gRPC then, so it must neither block nor call this library. */
 typedef struct daybook_bytes {
-    const void *data;
-    size_t size;
-    void (*release)(void *context);
-    void *context;
+    const void *data;               /**< the encoded message */
+    size_t size;                    /**< its bytes */
+    void (*release)(void *context); /**< called once; not NULL */
+    void *context;                  /**< for `release` */
 } daybook_bytes;
 
 /** Sends one message that is already encoded, without a copy. Otherwise as daybook_server_stream_send. */

@@ -14,6 +14,7 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
+/** What surrounds the messages of one call. */
 typedef struct daybook_server_context daybook_server_context;
 
 /** Headers, and trailers, of one answer at most. */

@@ -36,22 +36,27 @@ typedef enum daybook_code {
     DAYBOOK_UNAUTHENTICATED = 16,
 } daybook_code;
 
-#define DAYBOOK_STATUS_REASON_BYTES                64
-#define DAYBOOK_STATUS_MESSAGE_BYTES               436
-#define DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX        4
-#define DAYBOOK_STATUS_VIOLATION_FIELD_BYTES       96
+/** Room for a reason, with its NUL. */
+#define DAYBOOK_STATUS_REASON_BYTES 64
+/** Room for a message, with its NUL. */
+#define DAYBOOK_STATUS_MESSAGE_BYTES 436
+/** How many violated fields a status names. */
+#define DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX 4
+/** Room for the path of a field, with its NUL. */
+#define DAYBOOK_STATUS_VIOLATION_FIELD_BYTES 96
+/** Room for what is wrong with a field, with its NUL. */
 #define DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES 160
 
 /** A field of the request that the server does not take, and why (google.rpc.BadRequest). Always terminated; longer texts
  * are cut between two characters. */
 typedef struct daybook_field_violation {
-    char field[DAYBOOK_STATUS_VIOLATION_FIELD_BYTES]; /**< "writes[0].events[2].type" */
-    char description[DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES];
+    char field[DAYBOOK_STATUS_VIOLATION_FIELD_BYTES];             /**< "writes[0].events[2].type" */
+    char description[DAYBOOK_STATUS_VIOLATION_DESCRIPTION_BYTES]; /**< "is empty" */
 } daybook_field_violation;
 
 /** The end of a call. All zero is OK. */
 typedef struct daybook_status {
-    daybook_code code;
+    daybook_code code; /**< OK, or what kind of failure */
     /** The same call may succeed when it is made again: the code is UNAVAILABLE, or the server asked for a retry. */
     bool retryable;
     /** Wait at least this long before a retry; 0: the server said nothing. */
@@ -60,9 +65,9 @@ typedef struct daybook_status {
     char reason[DAYBOOK_STATUS_REASON_BYTES];
     /** For the developer. Always terminated; a longer text is cut between two characters. */
     char message[DAYBOOK_STATUS_MESSAGE_BYTES];
-    /** The first of the violated fields; all of them are in daybook_call_options.details. */
+    /** How many violated fields are named below: the first ones; all of them are in daybook_call_options.details. */
     uint32_t field_violations_count;
-    daybook_field_violation field_violations[DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX];
+    daybook_field_violation field_violations[DAYBOOK_STATUS_FIELD_VIOLATIONS_MAX]; /**< as many as counted */
 } daybook_status;
 
 /** The code's name in capitals, "NOT_FOUND"; "UNKNOWN" for a number that is none. Static text. Any thread. */

@@ -23,11 +23,13 @@
 
 DAYBOOK_BEGIN_DECLARATIONS
 
-/** Messages that `write` has taken and that are not yet on their way: `write` waits while there are more bytes, or more
- * messages, than these. A single message may be larger. */
+/** Bytes that `write` has taken and that are not yet on their way: `write` waits while there are more. A single message may
+ * be larger. */
 #define DAYBOOK_STREAM_WRITES_BYTES_MAX 262144
-#define DAYBOOK_STREAM_WRITES_MAX       64
+/** The same in messages. */
+#define DAYBOOK_STREAM_WRITES_MAX 64
 
+/** A call with many messages. */
 typedef struct daybook_stream daybook_stream;
 
 /** What `next` found: four facts, never one bool for them. */
