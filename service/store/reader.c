@@ -7,6 +7,7 @@
 
 #define LINE_BYTES           64 /* of the processor's cache */
 #define PREFETCH_BYTES_AHEAD 1024
+#define NEAR_RECORDS_COUNT   16 /* of a page, if they are small */
 
 static result snapshot_take(struct store_reader *reader, uint64_t *ret_position_last, bool position_wanted) {
     TRY(environment_result(mdb_txn_renew(reader->transaction), "take a snapshot"));
@@ -53,6 +54,14 @@ static inline __attribute__((always_inline)) void ahead_prefetch(const MDB_val *
     }
 }
 
+/* LMDB begins a search where the cursor stands, by a look at both ends of that page. A position that is not near is not there,
+ * so the looks would be for nothing, and each waits for memory: a cursor that was renewed searches from the root. */
+static int cursor_leap(struct store_reader *reader, uint64_t position) {
+    const uint64_t from = reader->cursor_position;
+    const uint64_t distance = position > from ? position - from : from - position;
+    return distance <= NEAR_RECORDS_COUNT ? MDB_SUCCESS : mdb_cursor_renew(reader->transaction, reader->cursor);
+}
+
 /* Brings the cursor to a position, by a step where one is enough. */
 static int cursor_move(struct store_reader *reader, uint64_t position, MDB_val *ret_value) {
     MDB_cursor_op operation = MDB_SET;
@@ -60,6 +69,10 @@ static int cursor_move(struct store_reader *reader, uint64_t position, MDB_val *
         if (position == reader->cursor_position + 1) operation = MDB_NEXT;
         if (position == reader->cursor_position) operation = MDB_GET_CURRENT;
         if (position == reader->cursor_position - 1) operation = MDB_PREV;
+    }
+    if (operation == MDB_SET) {
+        const int code = cursor_leap(reader, position);
+        if (code != MDB_SUCCESS) return code;
     }
     reader->cursor_position = 0;
     uint64_t wanted = position;
