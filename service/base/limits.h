@@ -82,8 +82,9 @@
  * as long as all of them together stay within the bytes. */
 #define HELD_MESSAGES_COUNT_MAX 2
 #define HELD_BYTES_MAX          MIB(32)
-/* Large buffers that are kept for the next messages. */
-#define FREE_BUFFERS_COUNT_MAX 4
+/* Buffers that are kept for the next messages: large ones, and of each smaller size, of which all together are 4.6 MiB. */
+#define FREE_BUFFERS_COUNT_MAX       4
+#define FREE_SMALL_BUFFERS_COUNT_MAX 64
 /* Events that one step of a filtering reader looks at before it reports where it is. */
 #define STEP_EVENTS_COUNT_MAX 16384
 /* A subscriber that is so far behind asks the index before it looks at events. */

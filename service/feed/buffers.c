@@ -6,16 +6,23 @@
 
 #include "service/base/limits.h"
 
-/* Sizes that are asked for often: a few events, a page of them, a full message with its last record. */
-#define CAPACITY_SMALL  KIB(1)
-#define CAPACITY_MEDIUM KIB(32)
-#define CAPACITY_LARGE  (CHUNK_BYTES_TARGET + KIB(64))
+/* Sizes that are asked for often: an event, a few of them, a page of them, a full message with its last record. A message
+ * that grows passes through them, so each is some times the one before. */
+static const size_t capacities[] = {KIB(1), KIB(8), KIB(64), CHUNK_BYTES_TARGET + KIB(64)};
+#define CLASSES_COUNT (sizeof capacities / sizeof capacities[0])
+
+/* The address sanitizer must see a message that is used after its release, so there no small ones wait. */
+#ifdef __SANITIZE_ADDRESS__
+#define SMALL_COUNT_MAX 0
+#else
+#define SMALL_COUNT_MAX FREE_SMALL_BUFFERS_COUNT_MAX
+#endif
 
 struct buffers {
     pthread_mutex_t mutex;
     uint64_t references_count;
-    struct buffer *free_first; /* large ones */
-    uint32_t free_count;
+    struct buffer *free_first[CLASSES_COUNT];
+    uint32_t free_counts[CLASSES_COUNT];
 };
 
 result buffers_new(struct buffers **ret_buffers) {
@@ -34,41 +41,45 @@ struct buffers *buffers_unref(struct buffers *buffers) {
     const bool last = --buffers->references_count == 0;
     pthread_mutex_unlock(&buffers->mutex);
     if (!last) return NULL;
-    while (buffers->free_first != NULL) {
-        struct buffer *buffer = buffers->free_first;
-        buffers->free_first = buffer->next;
-        free(buffer);
+    for (size_t class = 0; class < CLASSES_COUNT; class ++) {
+        while (buffers->free_first[class] != NULL) {
+            struct buffer *buffer = buffers->free_first[class];
+            buffers->free_first[class] = buffer->next;
+            free(buffer);
+        }
     }
     pthread_mutex_destroy(&buffers->mutex);
     free(buffers);
     return NULL;
 }
 
-/* Doubling keeps copying in proportion where a message grows beyond the usual. */
-static size_t capacity_of(size_t wanted) {
-    if (wanted <= CAPACITY_SMALL) return CAPACITY_SMALL;
-    if (wanted <= CAPACITY_MEDIUM) return CAPACITY_MEDIUM;
-    return wanted <= CAPACITY_LARGE ? CAPACITY_LARGE : wanted * 2;
+/* The first class that has room for so much; CLASSES_COUNT: none has. */
+static size_t class_of(size_t wanted) {
+    size_t class = 0;
+    while (class < CLASSES_COUNT && wanted > capacities[class]) class ++;
+    return class;
 }
 
-/* Counts the buffer that goes out, and takes it from the free ones when it is large. */
-static struct buffer *free_take(struct buffers *buffers, size_t capacity) {
+/* Counts the buffer that goes out, and takes it from the free ones if there is one. */
+static struct buffer *free_take(struct buffers *buffers, size_t class) {
     struct buffer *buffer = NULL;
     pthread_mutex_lock(&buffers->mutex);
     buffers->references_count++;
-    if (capacity == CAPACITY_LARGE && buffers->free_first != NULL) {
-        buffer = buffers->free_first;
-        buffers->free_first = buffer->next;
-        buffers->free_count--;
+    if (class < CLASSES_COUNT && buffers->free_first[class] != NULL) {
+        buffer = buffers->free_first[class];
+        buffers->free_first[class] = buffer->next;
+        buffers->free_counts[class]--;
     }
     pthread_mutex_unlock(&buffers->mutex);
     return buffer;
 }
 
 result buffer_take(struct buffers *buffers, size_t capacity, struct buffer **ret_buffer) {
-    capacity = capacity_of(capacity);
-    struct buffer *buffer = free_take(buffers, capacity);
+    const size_t class = class_of(capacity);
+    struct buffer *buffer = free_take(buffers, class);
     if (buffer == NULL) {
+        /* Doubling keeps copying in proportion where a message grows beyond the usual. */
+        capacity = class < CLASSES_COUNT ? capacities[class] : capacity * 2;
         buffer = malloc(sizeof *buffer + capacity);
         if (buffer == NULL) {
             buffers_unref(buffers);
@@ -110,12 +121,16 @@ void buffer_give(void *given) {
     if (buffer == NULL) return;
     take_over(buffer);
     struct buffers *buffers = buffer->buffers;
+    const size_t class = class_of(buffer->capacity);
+    const uint32_t count_max = class == CLASSES_COUNT       ? 0
+                               : class == CLASSES_COUNT - 1 ? FREE_BUFFERS_COUNT_MAX
+                                                            : SMALL_COUNT_MAX;
     pthread_mutex_lock(&buffers->mutex);
-    const bool keep = buffer->capacity == CAPACITY_LARGE && buffers->free_count < FREE_BUFFERS_COUNT_MAX;
+    const bool keep = class < CLASSES_COUNT && buffers->free_counts[class] < count_max;
     if (keep) {
-        buffer->next = buffers->free_first;
-        buffers->free_first = buffer;
-        buffers->free_count++;
+        buffer->next = buffers->free_first[class];
+        buffers->free_first[class] = buffer;
+        buffers->free_counts[class]++;
     }
     pthread_mutex_unlock(&buffers->mutex);
     if (!keep) free(buffer);

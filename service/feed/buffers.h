@@ -1,5 +1,5 @@
-/* buffers.h: the memory of messages. Large buffers are used again: to give half a megabyte back to the kernel and fault it in
- * anew for each message would cost a reader a fifth of its time.
+/* buffers.h: the memory of messages. Buffers are used again: to give half a megabyte back to the kernel and fault it in
+ * anew for each message would cost a reader a fifth of its time, and a short read's few kilobytes a twentieth.
  *
  * Ownership: the feed refers to its buffers, and so does each buffer that is out, for gRPC may hold a message for longer than
  * the feed lives. Threads: any. */

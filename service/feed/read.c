@@ -9,13 +9,14 @@
 #include "service/store/postings.h"
 
 void read_begin(struct read *read, const struct read_options *options, uint64_t head) {
-    *read = (struct read){.head = head,
-                          .remaining = options->limit == 0 ? UINT64_MAX : options->limit,
-                          .backward = options->direction == READING_BACKWARD,
-                          .from_time_is_due = options->has_from_time,
-                          .from_time_ns = options->from_time_ns,
-                          .has_stream = options->stream.size > 0,
-                          .stream_size = options->stream.size};
+    memset(read, 0, READ_CLEARED_BYTES);
+    read->head = head;
+    read->remaining = options->limit == 0 ? UINT64_MAX : options->limit;
+    read->backward = options->direction == READING_BACKWARD;
+    read->from_time_is_due = options->has_from_time;
+    read->from_time_ns = options->from_time_ns;
+    read->has_stream = options->stream.size > 0;
+    read->stream_size = options->stream.size;
     if (read->has_stream) {
         memcpy(read->stream, options->stream.data, options->stream.size);
         read->term = term_of(TERM_STREAM, options->stream);

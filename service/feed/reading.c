@@ -14,6 +14,7 @@
  * cursor, so the hand-off from history to the live edge cannot lose or repeat an event. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "service/base/clock.h"
 #include "service/feed/reading.h"
@@ -292,8 +293,9 @@ static result reading_start(struct feed *feed, struct reading *reading, struct r
 
 static struct reading *reading_new(struct feed *feed, const struct filter *filter, const struct feed_sink *sink,
                                    void *context) {
-    struct reading *reading = calloc(1, sizeof *reading);
+    struct reading *reading = malloc(sizeof *reading);
     if (reading == NULL) return NULL;
+    memset(reading, 0, offsetof(struct reading, read));
     reading->feed = feed;
     reading->sink = sink;
     reading->context = context;

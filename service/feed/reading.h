@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "service/base/checksum.h"
 #include "service/base/limits.h"
@@ -75,13 +76,15 @@ struct read {
     bool has_stream;
     bool stream_found; /* at least one of the stream's records was seen */
     bool message_sent;
-    uint8_t stream[NAME_BYTES_MAX];
     size_t stream_size;
     struct term term;
-    struct index_entry hits[READ_HITS_COUNT_MAX]; /* fetched and not yet used: [hits_first, hits_count) */
     uint32_t hits_first;
     uint32_t hits_count;
+    /* From here on nothing is cleared: most of a reading's memory is here, and most reads use none of it. */
+    uint8_t stream[NAME_BYTES_MAX];
+    struct index_entry hits[READ_HITS_COUNT_MAX]; /* fetched and not yet used: [hits_first, hits_count) */
 };
+#define READ_CLEARED_BYTES offsetof(struct read, stream)
 
 struct reading {
     struct feed *feed;
@@ -89,10 +92,6 @@ struct reading {
     void *context;
     const struct filter *filter;
     bool is_subscription;
-    union {
-        struct subscription subscription;
-        struct read read;
-    };
 
     /* Guarded by the feed's mutex. */
     struct state_machine state;
@@ -108,6 +107,12 @@ struct reading {
     struct reading *queue_next;
     struct reading *all_next;
     struct reading *all_previous;
+
+    /* Whoever runs a step. */
+    union {
+        struct subscription subscription;
+        struct read read;
+    };
 };
 
 struct feed {
