@@ -37,8 +37,8 @@ struct exchange {
 /* Whether the client sends any number of messages. */
 bool daybook__client_streams(const daybook_method *method);
 
-/* Checks the options, serialises the request, which is NULL where the client streams, and enters the client. `cancel` is for the client's close: it must end the
- * exchange. False: nothing was opened. */
+/* Checks the options, serialises the request, which is NULL where the client streams, and enters the client. `cancel` is for
+ * the client's close: it must end the exchange. False: nothing was opened. */
 DAYBOOK_MUST_USE bool daybook__exchange_open(struct exchange *exchange, daybook_client *client,
                                              const daybook_method *method, const void *request,
                                              const daybook_call_options *options,

@@ -24,7 +24,8 @@ void daybook__status_copy(const daybook_status *status, daybook_status *ret_stat
 void daybook__status_copy_text(char *target, size_t target_size, const char *text, size_t text_size);
 
 /* Adds what an encoded google.rpc.Status ("grpc-status-details-bin") says: the reason of its ErrorInfo, the delay of its
- * RetryInfo, the first fields of its BadRequests. Details that are not valid change nothing: a broken trailer must not hide the error it came with. */
+ * RetryInfo, the first fields of its BadRequests. Details that are not valid change nothing: a broken trailer must not hide
+ * the error it came with. */
 void daybook__status_add_details(daybook_status *status, const void *details, size_t details_size);
 
 #endif
