@@ -22,8 +22,8 @@ DAYBOOK_BEGIN_DECLARATIONS
 /** A server: an address, its services and its threads. */
 typedef struct daybook_server daybook_server;
 
-/** Binds the address. NULL on failure: INVALID_ARGUMENT for a bad option, a certificate or key, UNAVAILABLE when the address is taken or cannot
- * be bound, RESOURCE_EXHAUSTED without memory. */
+/** Binds the address. NULL on failure: INVALID_ARGUMENT for a bad option, certificate or key, UNAVAILABLE when the address is
+ * taken or cannot be bound, RESOURCE_EXHAUSTED without memory. */
 DAYBOOK_MUST_USE daybook_server *daybook_server_open(const daybook_server_options *options, daybook_status *ret_status);
 
 /** Adds a service before the start. `handlers` and `context` must live until the server is closed.
