@@ -84,14 +84,16 @@ $1 == "machine" {
 
 { parse_pairs() }
 
-value["peer"] != "" && !(value["peer"] in peer_seen) { peer_seen[value["peer"]] = 1; peer[++peers] = value["peer"] }
+value["phase"] != "sdk" && value["peer"] != "" && !(value["peer"] in peer_seen) { peer_seen[value["peer"]] = 1; peer[++peers] = value["peer"] }
 
 END {
     printf "%s", machine
     print_core()
     print_model()
+    print_sdk()
     print "\nBars"
     bars_core()
     bars_model()
+    bars_sdk()
     exit missed > 0
 }

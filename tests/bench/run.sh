@@ -4,8 +4,10 @@
 #
 # Options, by environment:
 #   SUITE          core: plain events, against a bare gRPC echo server and UmaDB; model: the realistic load, conditions,
-#                  streams of appends, queries, a long fill, against UmaDB and Redis; or all (all)
-#   PARTS          only these parts: appends reads (core); realistic condition many tag filter flat (model)
+#                  streams of appends, queries, a long fill, against UmaDB and Redis; sdk: the C SDK as a client, against
+#                  gRPC core by hand and gRPC's C++; or all (all)
+#   PARTS          only these parts: appends reads (core); realistic condition many tag filter flat (model); calls streams
+#                  (sdk)
 #   PEERS          which servers, by default "echo umadb daybook redis"
 #   ROUNDS         rounds; the servers take turns in each, and the median counts (3)
 #   ROUND_SECONDS  length of one append measurement (5)
@@ -13,8 +15,8 @@
 #   UMADB          UmaDB's daemon (from PATH, ~/.cargo/bin or /opt/bench/umadb/bin; `cargo install umadb`)
 #   DAYBOOKD       Daybook's daemon (built by bazel)
 #   RESULTS        a file that gets every single measurement, one a line (none)
-# and those of each suite: suite_core.sh, suite_model.sh. With the defaults, about 3 minutes for core and 9 for model on an
-# idle machine; on a busy one the ratios are noise, which the column of others' cores shows.
+# and those of each suite: suite_core.sh, suite_model.sh. With the defaults, about 3 minutes for core, 9 for model and 5 for
+# sdk on an idle machine; on a busy one the ratios are noise, which the column of others' cores shows.
 # It stops only processes that it has started, and removes only the folder that it has made.
 set -euo pipefail
 
@@ -29,22 +31,25 @@ bench_dir=${BENCH_DIR:-/var/tmp}
 . tests/bench/peer_redis.sh
 . tests/bench/suite_core.sh
 . tests/bench/suite_model.sh
+. tests/bench/suite_sdk.sh
 
 case $suite in
 core) parts=${PARTS:-$core_parts} ;;
 model) parts=${PARTS:-$model_parts} ;;
-all) parts=${PARTS:-$core_parts $model_parts} ;;
-*) die "there is no suite '$suite': core, model or all" ;;
+sdk) parts=${PARTS:-$sdk_parts} ;;
+all) parts=${PARTS:-$core_parts $model_parts $sdk_parts} ;;
+*) die "there is no suite '$suite': core, model, sdk or all" ;;
 esac
 for part in $parts; do
-    case " $core_parts $model_parts " in *" $part "*) ;; *) die "there is no part '$part'" ;; esac
+    case " $core_parts $model_parts $sdk_parts " in *" $part "*) ;; *) die "there is no part '$part'" ;; esac
 done
 part=
 
 report() {
     reported=1
     [ -z "${RESULTS:-}" ] || cp "$work/results" "$RESULTS"
-    awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk "$work/results"
+    awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk \
+        -f tests/bench/report_sdk.awk "$work/results"
 }
 
 # A run that fails after a quarter of an hour still tells what it has measured.

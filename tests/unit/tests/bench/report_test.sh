@@ -6,7 +6,8 @@ failures=0
 # report: reads lines, prints the report, then "exit N".
 report() {
     local code=0
-    awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk || code=$?
+    awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk \
+        -f tests/bench/report_sdk.awk || code=$?
     echo "exit $code"
 }
 
@@ -53,6 +54,13 @@ got=$( { query needle 10000 warm 100; query needle 1000000 warm 499; query needl
     query needle-type 1000000 first 500; } | report)
 expect "filter" "$got" '100 matches, needle, warm: of 1000000 / of 10000 +4\.99 +less than +5 +pass$'
 expect "filter" "$got" '100 matches, needle-type, first: of 1000000 / of 10000 +5\.00 +less than +5 +MISSED$'
+
+sdk() { echo "phase=sdk peer=$1 mode=$2 threads=8 per_second=$3 client_us=1 server_us=1 others_cores=0 part=calls"; }
+got=$( { sdk core blocking 1000; sdk sdk blocking 900; sdk cpp blocking 901; sdk core pull 1000; sdk sdk pull 949; } | report)
+expect "sdk by hand" "$got" 'SDK, blocking, threads: 8 / gRPC core by hand +0\.90 +at least +0\.9 +pass$'
+expect "sdk and C\+\+" "$got" 'SDK, blocking, threads: 8 / gRPC C\+\+ +1\.00 +at least +1 +MISSED$'
+expect "sdk streams" "$got" 'SDK, pull / gRPC core by hand +0\.95 +at least +0\.95 +MISSED$'
+expect "sdk without C++" "$got" 'SDK, pull / gRPC C\+\+ +skipped'
 
 # Pieces 1 to 4 at 1000 a second, 15 to 19 at 800; what is between and the first piece do not count.
 flat() {
