@@ -22,10 +22,6 @@
 #include "sdk/runtime/exchange.h"
 #include "sdk/runtime/loop.h"
 
-/* Messages that are received ahead of the reader: one, and more while they are few and small. */
-#define STREAM_READS_MAX       64u
-#define STREAM_READS_BYTES_MAX 16384u
-
 /* The first block of the arena that a message is decoded into: small messages need no other. */
 #define STREAM_ARENA_BYTES 1024
 
@@ -46,7 +42,7 @@ struct stream_reads {
     /* The lock's. */
     bool receiving;
     bool drained; /* no message is left to receive */
-    grpc_byte_buffer *ahead[STREAM_READS_MAX];
+    grpc_byte_buffer *ahead[DAYBOOK_STREAM_READS_MAX];
     uint32_t ahead_first;
     uint32_t ahead_count;
     size_t ahead_bytes;

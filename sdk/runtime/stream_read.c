@@ -26,13 +26,13 @@ static void receive(struct daybook_stream *stream, bool with_metadata) {
 /* Whether the client's thread asks for one more at once. */
 static bool may_go_on(const struct stream_reads *reads) {
     return reads->ahead_count == 0 ||
-           (reads->ahead_count < STREAM_READS_MAX && reads->ahead_bytes < STREAM_READS_BYTES_MAX);
+           (reads->ahead_count < DAYBOOK_STREAM_READS_MAX && reads->ahead_bytes < DAYBOOK_STREAM_READS_BYTES_MAX);
 }
 
 /* Whether the reader asks for one more. Later, so that it does not do so for every message of a server that is faster. */
 static bool may_resume(const struct stream_reads *reads) {
-    return reads->ahead_count == 0 ||
-           (reads->ahead_count <= STREAM_READS_MAX / 2 && reads->ahead_bytes <= STREAM_READS_BYTES_MAX / 2);
+    return reads->ahead_count == 0 || (reads->ahead_count <= DAYBOOK_STREAM_READS_MAX / 2 &&
+                                       reads->ahead_bytes <= DAYBOOK_STREAM_READS_BYTES_MAX / 2);
 }
 
 static void receive_complete(struct loop_operation *operation, bool ok) {
@@ -40,11 +40,11 @@ static void receive_complete(struct loop_operation *operation, bool ok) {
         (struct daybook_stream *)((char *)operation - offsetof(struct daybook_stream, reads.operation));
     struct stream_reads *reads = &stream->reads;
     pthread_mutex_lock(&stream->mutex);
-    assert(reads->receiving && reads->ahead_count < STREAM_READS_MAX);
+    assert(reads->receiving && reads->ahead_count < DAYBOOK_STREAM_READS_MAX);
     /* Where the client streams they have come by themselves. */
     if (!stream->initial_metadata_known && stream->writes == NULL) daybook__stream_note_initial_metadata(stream);
     if (reads->incoming != NULL) {
-        reads->ahead[(reads->ahead_first + reads->ahead_count) % STREAM_READS_MAX] = reads->incoming;
+        reads->ahead[(reads->ahead_first + reads->ahead_count) % DAYBOOK_STREAM_READS_MAX] = reads->incoming;
         reads->ahead_count++;
         reads->ahead_bytes += reads->incoming->data.raw.slice_buffer.length;
     }
@@ -73,7 +73,7 @@ void daybook__stream_reads_start(struct daybook_stream *stream) {
 static grpc_byte_buffer *take_ahead(struct stream_reads *reads) {
     assert(reads->ahead_count > 0);
     grpc_byte_buffer *taken = reads->ahead[reads->ahead_first];
-    reads->ahead_first = (reads->ahead_first + 1) % STREAM_READS_MAX;
+    reads->ahead_first = (reads->ahead_first + 1) % DAYBOOK_STREAM_READS_MAX;
     reads->ahead_count--;
     reads->ahead_bytes -= taken->data.raw.slice_buffer.length;
     return taken;
