@@ -9,7 +9,6 @@
 
 #include <grpc/grpc_security.h>
 
-#include "sdk/runtime/loop.h"
 #include "sdk/runtime/options.h"
 #include "sdk/runtime/tls.h"
 #include "sdk/runtime/version.h"
@@ -26,6 +25,7 @@ struct daybook_client {
     struct loop loops[DAYBOOK__THREADS_MAX];
     uint32_t loops_count;
     atomic_uint calls_count; /* spreads calls over the loops */
+    daybook_retry_options retry;
 
     pthread_mutex_t mutex;
     pthread_cond_t empty; /* signalled when the last entry has left a closing client */
@@ -114,6 +114,7 @@ static daybook_client *open_resolved(const daybook_client_options *options, cons
     pthread_mutex_init(&client->mutex, NULL);
     pthread_cond_init(&client->empty, NULL);
     client->channel = channel_create(options, material);
+    client->retry = options->retry;
     client->token_may_be_seen = options->tls != NULL || options->bearer_token_in_clear != 0;
     client->authorization = authorization_create(options->bearer_token);
     daybook_status_clear(ret_status);
@@ -168,15 +169,18 @@ daybook_client *daybook_client_close(daybook_client *client) {
     return NULL;
 }
 
-grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, uint32_t timeout_ms) {
-    uint32_t number = atomic_fetch_add_explicit(&client->calls_count, 1, memory_order_relaxed);
-    grpc_completion_queue *queue = client->loops[number % client->loops_count].queue;
-    gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
-    if (timeout_ms != DAYBOOK_TIMEOUT_NONE) {
-        deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, gpr_timespec deadline,
+                                       const struct loop *loop) {
+    if (loop == NULL) {
+        uint32_t number = atomic_fetch_add_explicit(&client->calls_count, 1, memory_order_relaxed);
+        loop = &client->loops[number % client->loops_count];
     }
-    return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+    return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
                                     grpc_slice_from_static_string(method->path), NULL, deadline, NULL);
+}
+
+const daybook_retry_options *daybook__client_retry(const daybook_client *client) {
+    return &client->retry;
 }
 
 bool daybook__client_enter(daybook_client *client, struct client_entry *entry, grpc_slice *ret_authorization) {

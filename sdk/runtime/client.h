@@ -10,6 +10,7 @@
 #include <grpc/grpc.h>
 
 #include "daybook/client.h"
+#include "sdk/runtime/loop.h"
 
 /* One call or stream in flight. */
 struct client_entry {
@@ -18,8 +19,13 @@ struct client_entry {
     void (*cancel)(struct client_entry *entry);
 };
 
-/* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. */
-grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, uint32_t timeout_ms);
+/* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. It completes on `loop`,
+ * one of the client's; NULL: on any of them, by turns. */
+grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, gpr_timespec deadline,
+                                       const struct loop *loop);
+
+/* How calls are retried that say nothing of it. */
+const daybook_retry_options *daybook__client_retry(const daybook_client *client);
 
 /* Adds what is about to start something. False: the client is being closed, and nothing may start. `ret_authorization` is
  * the value of the header "authorization", empty without a token; the caller unrefs it. */

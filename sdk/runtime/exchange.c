@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <grpc/byte_buffer_reader.h>
+
 #include "sdk/runtime/metadata.h"
 #include "sdk/runtime/options.h"
 #include "sdk/runtime/status.h"
@@ -66,6 +68,12 @@ static void release(struct exchange *exchange) {
     grpc_metadata_array_destroy(&exchange->initial_metadata);
     grpc_metadata_array_destroy(&exchange->trailing_metadata);
     grpc_slice_unref(exchange->text);
+    grpc_slice_unref(exchange->request_kept);
+}
+
+static gpr_timespec deadline_after(uint32_t timeout_ms) {
+    if (timeout_ms == DAYBOOK_TIMEOUT_NONE) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
 }
 
 bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, const daybook_method *method,
@@ -79,7 +87,9 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
         .method = method,
         .entry.cancel = cancel,
         .wait_for_ready = resolved.wait_for_ready != 0,
+        .deadline = deadline_after(resolved.timeout_ms),
         .text = grpc_empty_slice(),
+        .request_kept = grpc_empty_slice(),
         .details = resolved.details,
     };
     grpc_metadata_array_init(&exchange->initial_metadata);
@@ -88,7 +98,7 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
         release(exchange);
         return false;
     }
-    exchange->call = daybook__client_create_call(client, method, resolved.timeout_ms);
+    exchange->call = daybook__client_create_call(client, method, exchange->deadline, NULL);
     grpc_slice authorization;
     if (!daybook__client_enter(client, &exchange->entry, &authorization)) {
         release(exchange);
@@ -137,11 +147,42 @@ grpc_op daybook__exchange_status_operation(struct exchange *exchange) {
     };
 }
 
-/* The trailer with the rich error; NULL without one. */
-static const grpc_slice *details_find(const struct exchange *exchange) {
+void daybook__exchange_keep_request(struct exchange *exchange) {
+    grpc_byte_buffer_reader reader;
+    grpc_slice *slice = NULL;
+    const int opened = grpc_byte_buffer_reader_init(&reader, exchange->request);
+    assert(opened);
+    if (grpc_byte_buffer_reader_peek(&reader, &slice)) exchange->request_kept = grpc_slice_ref(*slice);
+    assert(GRPC_SLICE_LENGTH(exchange->request_kept) == grpc_byte_buffer_length(exchange->request));
+    grpc_byte_buffer_reader_destroy(&reader);
+}
+
+void daybook__exchange_renew(struct exchange *exchange) {
+    grpc_metadata_array_destroy(&exchange->initial_metadata);
+    grpc_metadata_array_destroy(&exchange->trailing_metadata);
+    grpc_metadata_array_init(&exchange->initial_metadata);
+    grpc_metadata_array_init(&exchange->trailing_metadata);
+    grpc_slice_unref(exchange->text);
+    exchange->text = grpc_empty_slice();
+    exchange->code = GRPC_STATUS_OK;
+    grpc_byte_buffer_destroy(exchange->request);
+    exchange->request = grpc_raw_byte_buffer_create(&exchange->request_kept, 1);
+    grpc_call_unref(exchange->call);
+    exchange->call =
+        daybook__client_create_call(exchange->client, exchange->method, exchange->deadline, daybook__loop_current());
+}
+
+uint64_t daybook__exchange_left_ms(const struct exchange *exchange) {
+    if (gpr_time_cmp(exchange->deadline, gpr_inf_future(GPR_CLOCK_MONOTONIC)) == 0) return UINT64_MAX;
+    const gpr_timespec left = gpr_time_sub(exchange->deadline, gpr_now(GPR_CLOCK_MONOTONIC));
+    if (gpr_time_cmp(left, gpr_time_0(GPR_TIMESPAN)) <= 0) return 0;
+    return (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_nsec / 1000000;
+}
+
+const grpc_slice *daybook__exchange_trailer(const struct exchange *exchange, const char *key) {
     for (size_t i = 0; i < exchange->trailing_metadata.count; i++) {
         const grpc_metadata *item = &exchange->trailing_metadata.metadata[i];
-        if (grpc_slice_str_cmp(item->key, DETAILS_KEY) == 0) return &item->value;
+        if (grpc_slice_str_cmp(item->key, key) == 0) return &item->value;
     }
     return NULL;
 }
@@ -149,13 +190,13 @@ static const grpc_slice *details_find(const struct exchange *exchange) {
 void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status) {
     daybook__status_set_text(ret_status, daybook__code_from_number((int)exchange->code),
                              (const char *)GRPC_SLICE_START_PTR(exchange->text), GRPC_SLICE_LENGTH(exchange->text));
-    const grpc_slice *found = details_find(exchange);
+    const grpc_slice *found = daybook__exchange_trailer(exchange, DETAILS_KEY);
     if (found == NULL) return;
     daybook__status_add_details(ret_status, GRPC_SLICE_START_PTR(*found), GRPC_SLICE_LENGTH(*found));
 }
 
 void daybook__exchange_fill_details(const struct exchange *exchange) {
-    const grpc_slice *found = exchange->details == NULL ? NULL : details_find(exchange);
+    const grpc_slice *found = exchange->details == NULL ? NULL : daybook__exchange_trailer(exchange, DETAILS_KEY);
     if (found == NULL || exchange->code == GRPC_STATUS_OK) return;
     const size_t size = GRPC_SLICE_LENGTH(*found);
     if (size > sizeof exchange->details->bytes) return;

@@ -19,8 +19,10 @@ struct exchange {
     const daybook_method *method;
     struct client_entry entry;
     grpc_call *call;
+    gpr_timespec deadline;
     /* The sending half. */
-    grpc_byte_buffer *request; /* NULL where the client streams */
+    grpc_byte_buffer *request; /* gRPC takes what is in it; NULL where the client streams */
+    grpc_slice request_kept;   /* for another attempt; empty when none is wanted */
     grpc_metadata *headers;
     size_t headers_count;
     grpc_metadata own_header; /* the place of `headers` when the options have none */
@@ -54,6 +56,19 @@ void daybook__exchange_request_operations(struct exchange *exchange, grpc_op ope
 
 /* The operation that receives how the exchange ended. */
 grpc_op daybook__exchange_status_operation(struct exchange *exchange);
+
+/* Keeps the request beyond its sending. To be called before that. */
+void daybook__exchange_keep_request(struct exchange *exchange);
+
+/* Forgets what was received and makes the exchange ready for another start, with the request that was kept. Everything that
+ * was started has completed, on the calling thread's loop; so will what is started next. */
+void daybook__exchange_renew(struct exchange *exchange);
+
+/* Milliseconds until the deadline; UINT64_MAX without one. */
+uint64_t daybook__exchange_left_ms(const struct exchange *exchange);
+
+/* A trailer's value, once the status operation has completed; NULL without it. */
+const grpc_slice *daybook__exchange_trailer(const struct exchange *exchange, const char *key);
 
 /* How the exchange ended, once its status operation has completed. */
 void daybook__exchange_status(const struct exchange *exchange, daybook_status *ret_status);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The loop whose thread this is. */
-static _Thread_local const struct loop *current;
+static _Thread_local struct loop *current;
 
 /* What a thread's own fault raises must reach a crash handler; everything else is for the program's threads. */
 static void block_signals(sigset_t *ret_previous) {
@@ -64,12 +64,36 @@ void daybook__loop_start(grpc_call *call, const grpc_op *batch, size_t batch_cou
     assert(error == GRPC_CALL_OK);
 }
 
+/* Runs the timers that are due. One that is started meanwhile waits for the next round, so that completions have theirs. */
+static void expire(struct timers *timers) {
+    const gpr_timespec now = gpr_now(GPR_CLOCK_MONOTONIC);
+    while (timers->first != NULL && gpr_time_cmp(timers->first->at, now) <= 0) {
+        struct timer *timer = timers->first;
+        daybook__timers_remove(timers, timer);
+        timer->expire(timer);
+    }
+}
+
+/* The next completion, or GRPC_QUEUE_TIMEOUT when a timer is due before. */
+static grpc_event next_event(struct loop *loop) {
+    gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    if (loop->timers.first != NULL) {
+        expire(&loop->timers);
+        if (loop->timers.first != NULL) deadline = loop->timers.first->at;
+    }
+    return grpc_completion_queue_next(loop->queue, deadline, NULL);
+}
+
 static void *run(void *argument) {
     struct loop *loop = argument;
     current = loop;
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-        if (event.type == GRPC_QUEUE_SHUTDOWN) return NULL;
+        grpc_event event = next_event(loop);
+        if (event.type == GRPC_QUEUE_TIMEOUT) continue;
+        if (event.type == GRPC_QUEUE_SHUTDOWN) {
+            assert(loop->timers.first == NULL);
+            return NULL;
+        }
         assert(event.type == GRPC_OP_COMPLETE);
         struct loop_operation *operation = event.tag;
         take(operation);
@@ -80,6 +104,7 @@ static void *run(void *argument) {
 bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status) {
     assert(strlen(name) <= 15);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
+    loop->timers = (struct timers){0};
     sigset_t previous;
     block_signals(&previous);
     int error = pthread_create(&loop->thread, NULL, run, loop);
@@ -111,6 +136,21 @@ void daybook__loops_close(struct loop *loops, uint32_t count) {
         grpc_completion_queue_destroy(loops[i].queue);
         loops[i].queue = NULL;
     }
+}
+
+struct loop *daybook__loop_current(void) {
+    return current;
+}
+
+void daybook__loop_timer_start(struct timer *timer, uint32_t pause_ms) {
+    assert(current != NULL);
+    timer->at = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(pause_ms, GPR_TIMESPAN));
+    daybook__timers_add(&current->timers, timer);
+}
+
+void daybook__loop_timer_stop(struct timer *timer) {
+    assert(current != NULL);
+    if (timer->is_in_heap) daybook__timers_remove(&current->timers, timer);
 }
 
 bool daybook__loop_is_inside(void) {

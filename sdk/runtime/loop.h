@@ -2,7 +2,7 @@
  *
  * Ownership: a loop belongs to whoever opens it and is opened in memory of that owner. An operation is embedded in what
  * it belongs to (a call, a stream, a server) and must stay there until it has completed.
- * Threads: completions of one loop run one after the other on its thread; those of different loops at the same time.
+ * Threads: completions and timers of one loop run one after the other on its thread; those of different loops at the same time.
  * open and close: one thread, never the loop's own.
  * Errors: RESOURCE_EXHAUSTED when no thread can be made. */
 #ifndef DAYBOOK_SDK_RUNTIME_LOOP_H
@@ -14,6 +14,7 @@
 
 #include "daybook/method.h"
 #include "daybook/status.h"
+#include "sdk/runtime/timers.h"
 
 /* The tag of everything that is started on a completion queue. `complete` runs once for each start, may free its
  * operation and must not block. */
@@ -24,6 +25,7 @@ struct loop_operation {
 struct loop {
     grpc_completion_queue *queue;
     pthread_t thread;
+    struct timers timers; /* the thread's own */
 };
 
 /* Counts a user of gRPC core, which is set up by the first and torn down after the last. Any thread. Threads that core
@@ -35,7 +37,7 @@ void daybook__core_unref(void);
  * blocks every signal that is not a fault of its own, so that a program's handlers run on the program's own threads. */
 DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status);
 
-/* Runs what has been started to its completion and joins the thread. Nothing may be started on the queue any more, and
+/* Runs what has been started to its completion and joins the thread. No timer may run and nothing may be started on the queue any more, and
  * everything that has been must be on its way to its end, or this waits for ever. */
 void daybook__loop_close(struct loop *loop);
 
@@ -51,6 +53,16 @@ void daybook__loop_start(grpc_call *call, const grpc_op *batch, size_t batch_cou
  * sight of a race detector; daybook__loop_start does it, and whoever gives gRPC an operation in another way calls it
  * just before. */
 void daybook__loop_give(struct loop_operation *operation);
+
+/* The loop whose thread is calling; NULL: none. */
+struct loop *daybook__loop_current(void);
+
+/* Starts a timer on the calling thread's loop: `expire` runs once on this thread, after that long, unless the same thread
+ * stops it before. It may start timers and free its own. */
+void daybook__loop_timer_start(struct timer *timer, uint32_t pause_ms);
+
+/* Stops a timer that the calling thread's loop has started; one that does not run is left alone. */
+void daybook__loop_timer_stop(struct timer *timer);
 
 /* Whether the calling thread is that of some loop: there, nothing may wait for a completion. */
 bool daybook__loop_is_inside(void);

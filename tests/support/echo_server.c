@@ -177,6 +177,12 @@ static bool ends_as_scripted(const struct echo_call *call) {
     return failures == 0 || call->number <= failures;
 }
 
+/* A script with failures holds the calls that do not fail. */
+static bool holds(const struct echo_call *call) {
+    const bool fails = daybook_test_EchoRequest_failures(call->script) > 0 && ends_as_scripted(call);
+    return daybook_test_EchoRequest_hold(call->script) && !fails;
+}
+
 static void send_status(struct echo_call *call) {
     call->finishing = true;
     const bool scripted = ends_as_scripted(call);
@@ -223,7 +229,7 @@ static void step(struct echo_call *call) {
         if (call->has_closed) call_free(call);
     } else if (!call->failed && call->responses_sent < daybook_test_EchoRequest_count(call->script)) {
         send_response(call);
-    } else if (!call->failed && daybook_test_EchoRequest_hold(call->script) && !call->has_closed) {
+    } else if (!call->failed && holds(call) && !call->has_closed) {
         call->holding = true;
     } else {
         send_status(call);
