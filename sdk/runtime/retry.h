@@ -1,6 +1,7 @@
 /* retry.h: whether a call is made again, and after which pause. Arithmetic alone: no clock, no call.
  *
- * Ownership and threads: plain data of the call it is about.
+ * Ownership: plain data of the call it is about.
+ * Threads: one at a time.
  * Errors: none.
  * Source: gRPC's proposal A6 for the server's word ("grpc-retry-pushback-ms"); daybook_retry_options for the rest. */
 #ifndef DAYBOOK_SDK_RUNTIME_RETRY_H

@@ -157,6 +157,23 @@ Test(call_retry, a_success_leaves_no_details_of_the_failures_before) {
     assert_ends(call, DAYBOOK_OK, 2);
 }
 
+/* What only an attempt that fails has among its trailers. */
+static const char pushback_key[] = "grpc-retry-pushback-ms";
+
+Test(call_retry, the_metadata_is_the_last_attempts) {
+    const struct echo_script script = {.count = 1, .failures = 1, .code = DAYBOOK_UNAVAILABLE, .pushback = "1"};
+    daybook_call *call = start(&ECHO_CALL_IDEMPOTENT, &script, &quickly);
+    cr_assert(daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE));
+    cr_assert_null(daybook_metadata_find(daybook_call_trailing_metadata(call), pushback_key).data);
+    assert_ends(call, DAYBOOK_OK, 2);
+    const struct echo_script failing = {.code = DAYBOOK_UNAVAILABLE, .pushback = "-1"};
+    call = start(&ECHO_CALL_IDEMPOTENT, &failing, &quickly);
+    cr_assert(daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE));
+    upb_StringView word = daybook_metadata_find(daybook_call_trailing_metadata(call), pushback_key);
+    cr_assert(upb_StringView_IsEqual(word, upb_StringView_FromString("-1")));
+    assert_ends(call, DAYBOOK_UNAVAILABLE, 1);
+}
+
 Test(call_retry, a_server_that_is_gone_is_tried_again) {
     echo_server_stop(fixture.server);
     fixture.server = NULL;
