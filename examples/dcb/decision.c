@@ -236,7 +236,8 @@ bool decision_commit(struct decision *decision) {
         need(daybook_v1_AppendRequest_mutable_condition(decision->request, decision->arena));
     daybook_v1_Condition_set_none_match(condition, decision->boundary);
     daybook_v1_Condition_set_after(condition, decision->head);
-    const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1};
+    /* Every event has its id, so the runtime may try again by itself. */
+    const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1, .idempotent = 1};
     daybook_status status;
     for (int attempt = 0; attempt < ATTEMPTS_COUNT_MAX; attempt++) {
         const daybook_v1_AppendResponse *response;

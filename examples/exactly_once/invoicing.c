@@ -170,7 +170,8 @@ static bool invoice_issue(struct invoicing *invoicing, const daybook_v1_Recorded
     invoicing->number_known = true;
     upb_Arena *arena = need(upb_Arena_New());
     const daybook_v1_AppendRequest *request = request_build(order, invoicing->number + 1, arena);
-    const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1};
+    /* Every event has its id, so the runtime may try again by itself. */
+    const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1, .idempotent = 1};
     const daybook_v1_AppendResponse *response;
     daybook_status status;
     bool issued = false;

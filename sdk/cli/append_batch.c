@@ -128,7 +128,9 @@ int append_batch_send(struct append_batch *batch, const struct append_arguments 
     const daybook_v1_AppendResponse *response;
     int code = 0;
     if (batch->events_count > 0) {
-        const daybook_call_options options = common_call_options(&arguments->common);
+        daybook_call_options options = common_call_options(&arguments->common);
+        /* The same id is the same event; without one, a second attempt could append it twice. */
+        options.idempotent = arguments->id != NULL;
         if (!daybook_v1_EventStore_Append(client, batch->request, &options, batch->arena, &response, &status)) {
             code = common_fail(&arguments->common, &status);
         } else if (!quiet) {

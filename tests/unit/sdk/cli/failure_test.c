@@ -136,3 +136,15 @@ Test(failure, details_of_a_stream_are_told_too) {
     cr_assert_eq(RUN(command_read, NULL, "read"), EXIT_REFUSED);
     expect_words(said.err, "daybook: INVALID_FIELD: m\n         writes[0].stream is\\x1b missing\n");
 }
+
+/* An append is tried again only when its events have ids, by which the server knows them. */
+Test(failure, an_append_with_an_id_is_tried_again) {
+    scripted_tell_error(STORE(Append), DAYBOOK_UNAVAILABLE, "draining", (upb_StringView){.data = "", .size = 0});
+    scripted_tell(STORE(Append), daybook_v1_AppendResponse_new(scripted.arena));
+    cr_assert_eq(RUN(command_append, NULL, "append", "s", "T", "--id", "01890a5d-ac96-774b-bcce-b302099a8057"), 0);
+    cr_assert_str_empty(said.err);
+    cr_assert_eq(scripted_requests_count(STORE(Append)), 2);
+    scripted_tell_error(STORE(Append), DAYBOOK_UNAVAILABLE, "draining", (upb_StringView){.data = "", .size = 0});
+    cr_assert_neq(RUN(command_append, NULL, "append", "s", "T"), 0);
+    cr_assert_eq(scripted_requests_count(STORE(Append)), 3);
+}
