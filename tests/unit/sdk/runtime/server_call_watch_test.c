@@ -110,10 +110,16 @@ Test(server_call_watch, a_deadline_passes) {
     struct fixture fixture;
     fixture_open(&fixture, (struct fixture_handlers){.unary = wait_for_the_end}, &watch, 1);
     raw_channel_connect(fixture.channel);
-    struct raw_call *call = start_call(fixture.channel, 1000);
-    cr_assert_eq(raw_call_finish(call).code, DAYBOOK_DEADLINE_EXCEEDED);
-    raw_call_free(call);
-    assert_cancelled_once(&fixture, &watch);
+    /* On a busy machine a call may be too late to reach the server at all. */
+    while (counter_get(&watch.started) == 0) {
+        struct raw_call *call = start_call(fixture.channel, 500);
+        cr_assert_eq(raw_call_finish(call).code, DAYBOOK_DEADLINE_EXCEEDED);
+        raw_call_free(call);
+    }
+    counter_wait(&watch.cancelled, 1);
+    cr_assert(atomic_load(&watch.is_cancelled));
+    daybook_server_counts counts = counts_when_idle(&fixture);
+    cr_assert_eq(counts.calls_failed, counts.calls_started);
     fixture_close(&fixture);
 }
 
@@ -298,8 +304,7 @@ Test(server_call_watch, a_reply_crosses_the_end) {
         raw_call_cancel(call);
         raw_call_free(call);
     }
-    counts_when_idle(&fixture);
+    fixture_close(&fixture); /* The last call may still be on its way: it is answered, too. */
     atomic_store(&race.done, true);
     pthread_join(race.answerer, NULL);
-    fixture_close(&fixture);
 }
