@@ -22,6 +22,10 @@
 #include "sdk/runtime/exchange.h"
 #include "sdk/runtime/loop.h"
 
+/* Messages that have come and were not read yet: one more is asked for while there are fewer, and fewer bytes. */
+#define DAYBOOK_STREAM_READS_BYTES_MAX 16384
+#define DAYBOOK_STREAM_READS_MAX       64
+
 /* The first block of the arena that a message is decoded into: small messages need no other. */
 #define STREAM_ARENA_BYTES 1024
 
