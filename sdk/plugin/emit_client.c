@@ -70,14 +70,15 @@ static void emit_open(struct writer *writer, const struct model *model, const st
                  symbol, service->symbol, index, method->client_streams ? "NULL" : "request", symbol, symbol);
 }
 
-static void emit_write(struct writer *writer, const struct method *method) {
+/* `write`, and `write_more`, which differs in names alone. */
+static void emit_write(struct writer *writer, const struct method *method, const char *verb, const char *what) {
     write_format(writer,
-                 "/** Writes a request; see daybook_stream_write. */\n"
-                 "DAYBOOK_MUST_USE static inline daybook_write %s_write(\n"
+                 "/** Writes a request%s; see daybook_stream_%s. */\n"
+                 "DAYBOOK_MUST_USE static inline daybook_write %s_%s(\n"
                  "    %s_stream *stream, const %s *request, uint32_t wait_ms, daybook_status *ret_status) {\n"
-                 "  return daybook_stream_write(%s_untyped(stream), request, wait_ms, ret_status);\n"
+                 "  return daybook_stream_%s(%s_untyped(stream), request, wait_ms, ret_status);\n"
                  "}\n",
-                 method->symbol, method->symbol, method->request, method->symbol);
+                 what, verb, method->symbol, verb, method->symbol, method->request, verb, method->symbol);
 }
 
 static void emit_writes_done(struct writer *writer, const struct method *method) {
@@ -132,7 +133,10 @@ void emit_client(struct writer *writer, const struct model *model, const struct 
             continue;
         }
         emit_open(writer, model, service, method, index);
-        if (method->client_streams) emit_write(writer, method);
+        if (method->client_streams) {
+            emit_write(writer, method, "write", "");
+            emit_write(writer, method, "write_more", " that another follows at once");
+        }
         if (method->client_streams && method->server_streams) emit_writes_done(writer, method);
         emit_read(writer, method);
         emit_end(writer, method);

@@ -9,9 +9,9 @@
 
 /* What a method adds to its service's name and its own; every kind of method reserves all of them, so that a method may
  * begin to stream without a new name. */
-static const char *const method_suffixes[] = {"",       "_start",       "_result",  "_stream",  "_open",   "_untyped",
-                                              "_write", "_writes_done", "_next",    "_finish",  "_cancel", "_close",
-                                              "_reply", "_send",        "_request", "_dispatch"};
+static const char *const method_suffixes[] = {
+    "",      "_start",  "_result", "_stream", "_open",  "_untyped", "_write",   "_write_more", "_writes_done",
+    "_next", "_finish", "_cancel", "_close",  "_reply", "_send",    "_request", "_dispatch"};
 static const char *const service_suffixes[] = {"_service", "_methods", "_handlers", "_serve"};
 /* What upb adds to a message's name, and around the name of a field. */
 static const char *const message_suffixes[] = {"",           "_new",          "_parse",  "_parse_ex",

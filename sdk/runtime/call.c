@@ -20,19 +20,13 @@
 #include <string.h>
 
 #include "daybook/call.h"
-#include "sdk/runtime/codec.h"
-#include "sdk/runtime/exchange.h"
+#include "sdk/runtime/attempt.h"
 #include "sdk/runtime/loop.h"
 #include "sdk/runtime/metadata.h"
-#include "sdk/runtime/options.h"
-#include "sdk/runtime/retry.h"
-#include "sdk/runtime/status.h"
 #include "sdk/runtime/wait.h"
 
 /* The first block of a call's arena: small responses need no other. */
 #define RESPONSE_ARENA_BYTES 1024
-
-#define PUSHBACK_KEY "grpc-retry-pushback-ms"
 
 typedef enum call_state {
     CALL_RUNNING,
@@ -43,11 +37,7 @@ typedef enum call_state {
 } call_state;
 
 struct daybook_call {
-    struct exchange exchange;
-    struct loop_operation operation; /* an attempt */
-    grpc_byte_buffer *response;
-
-    struct retry retry;
+    struct attempt attempt;
     struct timer pause;
     struct loop_operation wake_up;
 
@@ -107,22 +97,10 @@ static void move(struct daybook_call *call, call_state state) {
 
 /* --- The end ------------------------------------------------------------------------------------------------------ */
 
-static void response_drop(struct daybook_call *call) {
-    if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
-    call->response = NULL;
-}
-
-/* Takes the response out of the exchange, which is over, when the status says that there is one. */
-static void take_response(struct daybook_call *call) {
-    struct exchange *exchange = &call->exchange;
-    if (call->status.code == DAYBOOK_OK && call->response == NULL) {
-        daybook__exchange_malformed(exchange, "is missing, though the status is OK", &call->status);
-    } else if (call->status.code == DAYBOOK_OK) {
-        codec_result result =
-            daybook__codec_decode(call->response, exchange->method->response, call->arena, &call->message);
-        if (result != CODEC_OK) daybook__exchange_malformed(exchange, daybook__codec_text(result), &call->status);
-    }
-    response_drop(call);
+/* Takes everything out of the exchange, which is over. */
+static void take_outcome(struct daybook_call *call) {
+    struct exchange *exchange = &call->attempt.exchange;
+    daybook__attempt_take_response(&call->attempt, call->arena, &call->status, &call->message);
     daybook__metadata_move(&exchange->initial_metadata, &call->initial_metadata);
     daybook__metadata_move(&exchange->trailing_metadata, &call->trailing_metadata);
     daybook__exchange_close(exchange);
@@ -132,10 +110,10 @@ static void finish(struct daybook_call *call) {
     pthread_mutex_lock(&call->mutex);
     move(call, CALL_FINISHING);
     /* An owner that has freed the call has perhaps freed its details, too. */
-    if (!call->abandoned) daybook__exchange_fill_details(&call->exchange);
+    if (!call->abandoned) daybook__exchange_fill_details(&call->attempt.exchange);
     pthread_mutex_unlock(&call->mutex);
 
-    take_response(call);
+    take_outcome(call);
 
     pthread_mutex_lock(&call->mutex);
     if (call->done != NULL && !call->abandoned) {
@@ -156,31 +134,10 @@ static void finish(struct daybook_call *call) {
 
 /* --- Attempts ----------------------------------------------------------------------------------------------------- */
 
-static void attempt(struct daybook_call *call) {
-    call->retry.attempts_count++;
-    grpc_op operations[EXCHANGE_REQUEST_OPERATIONS + 2];
-    daybook__exchange_request_operations(&call->exchange, operations);
-    operations[EXCHANGE_REQUEST_OPERATIONS] = (grpc_op){
-        .op = GRPC_OP_RECV_MESSAGE,
-        .data.recv_message.recv_message = &call->response,
-    };
-    operations[EXCHANGE_REQUEST_OPERATIONS + 1] = daybook__exchange_status_operation(&call->exchange);
-    daybook__loop_start(call->exchange.call, operations, EXCHANGE_REQUEST_OPERATIONS + 2, &call->operation);
-}
-
 /* Whether the call is made again, after a pause that begins here. Else the attempt was the last. */
 static bool pause_begin(struct daybook_call *call) {
-    struct retry_pushback pushback = {.kind = RETRY_PUSHBACK_NONE};
-    const grpc_slice *trailer = daybook__exchange_trailer(&call->exchange, PUSHBACK_KEY);
-    if (trailer != NULL) {
-        pushback =
-            daybook__retry_pushback_parse((const char *)GRPC_SLICE_START_PTR(*trailer), GRPC_SLICE_LENGTH(*trailer));
-    }
     uint32_t pause_ms = 0;
-    if (!daybook__retry_plan(&call->retry, &call->status, &pushback, daybook__exchange_left_ms(&call->exchange),
-                             &pause_ms)) {
-        return false;
-    }
+    if (!daybook__attempt_plan(&call->attempt, &call->status, &pause_ms)) return false;
     pthread_mutex_lock(&call->mutex);
     const bool wanted = !call->cancelled && !call->abandoned;
     if (wanted) {
@@ -198,37 +155,37 @@ static void pause_over(struct timer *timer) {
     const bool woken = call->state == CALL_WAKING;
     if (!woken) {
         move(call, CALL_RUNNING);
-        response_drop(call);
-        daybook__exchange_renew(&call->exchange);
+        daybook__attempt_renew(&call->attempt);
     }
     pthread_mutex_unlock(&call->mutex);
-    if (!woken) attempt(call);
+    if (!woken) daybook__attempt_start(&call->attempt);
 }
 
 static void woken_up(struct loop_operation *operation, bool ok) {
     (void)ok;
     struct daybook_call *call = (struct daybook_call *)((char *)operation - offsetof(struct daybook_call, wake_up));
     daybook__loop_timer_stop(&call->pause);
-    daybook_status_set(&call->status, DAYBOOK_CANCELLED, "cancelled before attempt %u", call->retry.attempts_count + 1);
-    call->exchange.details = NULL; /* What the last attempt said is not why the call ends. */
+    daybook_status_set(&call->status, DAYBOOK_CANCELLED, "cancelled before attempt %u",
+                       call->attempt.retry.attempts_count + 1);
+    call->attempt.exchange.details = NULL; /* What the last attempt said is not why the call ends. */
     finish(call);
 }
 
 static void attempt_complete(struct loop_operation *operation, bool ok) {
     (void)ok; /* A batch that receives the status always succeeds; the status tells the rest. */
-    struct daybook_call *call = (struct daybook_call *)((char *)operation - offsetof(struct daybook_call, operation));
-    daybook__exchange_status(&call->exchange, &call->status);
-    if (call->status.code != DAYBOOK_OK && call->retry.is_safe && pause_begin(call)) return;
-    finish(call);
+    struct daybook_call *call =
+        (struct daybook_call *)((char *)operation - offsetof(struct daybook_call, attempt.operation));
+    daybook__exchange_status(&call->attempt.exchange, &call->status);
+    if (!pause_begin(call)) finish(call);
 }
 
 /* Ends what goes on. The call is locked. */
 static void stop(struct daybook_call *call) {
     if (call->state == CALL_RUNNING) {
-        daybook__exchange_cancel(&call->exchange);
+        daybook__exchange_cancel(&call->attempt.exchange);
     } else if (call->state == CALL_PAUSING) {
         move(call, CALL_WAKING);
-        daybook__loop_start(call->exchange.call, NULL, 0, &call->wake_up);
+        daybook__loop_start(call->attempt.exchange.call, NULL, 0, &call->wake_up);
     }
 }
 
@@ -240,19 +197,7 @@ static void call_cancel(struct daybook_call *call) {
 }
 
 static void cancel_entry(struct client_entry *entry) {
-    call_cancel((struct daybook_call *)((char *)entry - offsetof(struct daybook_call, exchange.entry)));
-}
-
-/* Whose options hold for retries, and whether any may be made. */
-static bool retry_init(struct retry *retry, const daybook_client *client, const daybook_method *method,
-                       const daybook_call_options *options, daybook_status *ret_status) {
-    const bool has_own = options != NULL && options->retry != NULL;
-    retry->options = has_own ? *options->retry : *daybook__client_retry(client);
-    retry->is_safe =
-        method->idempotency != DAYBOOK_IDEMPOTENCY_UNKNOWN || (options != NULL && options->idempotent != 0);
-    if (has_own && !daybook__retry_options_resolve(&retry->options, ret_status)) return false;
-    if (retry->options.attempts_max == 1) retry->is_safe = false;
-    return true;
+    call_cancel((struct daybook_call *)((char *)entry - offsetof(struct daybook_call, attempt.exchange.entry)));
 }
 
 /* Initialises a zeroed call and starts it; when that fails the call has ended and its status says why. */
@@ -261,24 +206,15 @@ static void call_init(struct daybook_call *call, daybook_client *client, const d
     assert(method->kind == DAYBOOK_METHOD_UNARY);
     pthread_mutex_init(&call->mutex, NULL);
     daybook__condition_init(&call->changed);
-    call->operation.complete = attempt_complete;
+    call->attempt.operation.complete = attempt_complete;
     call->wake_up.complete = woken_up;
     call->pause.expire = pause_over;
     call->state = CALL_RUNNING;
-    if (!retry_init(&call->retry, client, method, options, &call->status)) {
+    if (!daybook__attempt_open(&call->attempt, client, method, request, options, NULL, cancel_entry, &call->status)) {
         move(call, CALL_ENDED);
         return;
     }
-    if (!daybook__exchange_open(&call->exchange, client, method, request, options, cancel_entry, &call->status)) {
-        move(call, CALL_ENDED);
-        return;
-    }
-    if (call->retry.is_safe) {
-        /* Clients whose calls fail at the same time must not come again at the same time. */
-        call->retry.random = (uintptr_t)call ^ (uint64_t)call->exchange.deadline.tv_nsec;
-        daybook__exchange_keep_request(&call->exchange);
-    }
-    attempt(call);
+    daybook__attempt_start(&call->attempt);
 }
 
 daybook_call *daybook_call_start(daybook_client *client, const daybook_method *method, const void *request,
@@ -348,7 +284,7 @@ const daybook_metadata *daybook_call_trailing_metadata(const daybook_call *call)
 
 uint32_t daybook_call_attempts_count(const daybook_call *call) {
     assert_ended(call);
-    return call->retry.attempts_count;
+    return call->attempt.retry.attempts_count;
 }
 
 daybook_call *daybook_call_free(daybook_call *call) {
@@ -364,19 +300,4 @@ daybook_call *daybook_call_free(daybook_call *call) {
     pthread_mutex_unlock(&call->mutex);
     if (ended) future_free(call);
     return NULL;
-}
-
-bool daybook_call_unary(daybook_client *client, const daybook_method *method, const void *request,
-                        const daybook_call_options *options, upb_Arena *arena, const void **ret_response,
-                        daybook_status *ret_status) {
-    assert(!daybook__loop_is_inside());
-    struct daybook_call call = {.arena = arena};
-    call_init(&call, client, method, request, options);
-    bool ended = daybook_call_wait(&call, DAYBOOK_TIMEOUT_NONE);
-    assert(ended);
-    bool ok = call.status.code == DAYBOOK_OK;
-    if (ok) *ret_response = call.message;
-    daybook__status_copy(&call.status, ret_status);
-    call_deinit(&call);
-    return ok;
 }

@@ -10,6 +10,7 @@
 #include <grpc/grpc_security.h>
 
 #include "sdk/runtime/options.h"
+#include "sdk/runtime/pluck.h"
 #include "sdk/runtime/tls.h"
 #include "sdk/runtime/version.h"
 
@@ -20,6 +21,9 @@
 /* How long one attempt to connect may take. */
 #define CONNECT_TIMEOUT_MS 5000u
 
+/* Queues that are kept for the next blocking calls; more threads than these at once make their own. */
+#define QUEUES_KEPT_MAX 32u
+
 struct daybook_client {
     grpc_channel *channel;
     struct loop loops[DAYBOOK__THREADS_MAX];
@@ -28,9 +32,13 @@ struct daybook_client {
     daybook_retry_options retry;
 
     pthread_mutex_t mutex;
-    pthread_cond_t empty; /* signalled when the last entry has left a closing client */
+    pthread_cond_t unlooped; /* signalled when the last entry of a loop has left a closing client */
     struct client_entry *entries;
+    uint32_t looped_count; /* entries that complete on a loop */
+    uint32_t references;   /* the program's, and one for each entry */
     bool closing;
+    grpc_completion_queue *queues[QUEUES_KEPT_MAX]; /* to pluck from, in no use */
+    uint32_t queues_count;
     grpc_slice authorization; /* "Bearer TOKEN", empty without one */
     bool token_may_be_seen;
 };
@@ -112,7 +120,8 @@ static daybook_client *open_resolved(const daybook_client_options *options, cons
         return NULL;
     }
     pthread_mutex_init(&client->mutex, NULL);
-    pthread_cond_init(&client->empty, NULL);
+    pthread_cond_init(&client->unlooped, NULL);
+    client->references = 1;
     client->channel = channel_create(options, material);
     client->retry = options->retry;
     client->token_may_be_seen = options->tls != NULL || options->bearer_token_in_clear != 0;
@@ -144,6 +153,25 @@ bool daybook_client_set_bearer_token(daybook_client *client, const char *token, 
     return true;
 }
 
+/* What open has made, but for the loops, which are closed. */
+static void client_free(daybook_client *client) {
+    for (uint32_t i = 0; i < client->queues_count; i++) daybook__pluck_close(client->queues[i]);
+    grpc_channel_destroy(client->channel);
+    grpc_slice_unref(client->authorization);
+    daybook__core_unref();
+    pthread_cond_destroy(&client->unlooped);
+    pthread_mutex_destroy(&client->mutex);
+    free(client);
+}
+
+/* Gives one reference back. The client is locked, and unlocked afterwards if it is still there. */
+static void unref_unlock(daybook_client *client) {
+    assert(client->references > 0);
+    const bool is_last = --client->references == 0;
+    pthread_mutex_unlock(&client->mutex);
+    if (is_last) client_free(client);
+}
+
 daybook_client *daybook_client_close(daybook_client *client) {
     if (client == NULL) return NULL;
     assert(!daybook__loop_is_inside());
@@ -153,29 +181,43 @@ daybook_client *daybook_client_close(daybook_client *client) {
     for (struct client_entry *entry = client->entries; entry != NULL; entry = entry->next) {
         entry->cancel(entry);
     }
-    while (client->entries != NULL) {
-        pthread_cond_wait(&client->empty, &client->mutex);
+    while (client->looped_count > 0) {
+        pthread_cond_wait(&client->unlooped, &client->mutex);
     }
     pthread_mutex_unlock(&client->mutex);
 
     /* A completion that still runs may start something, if only to be told that it is too late. */
     daybook__loops_close(client->loops, client->loops_count);
-    grpc_channel_destroy(client->channel);
-    grpc_slice_unref(client->authorization);
-    daybook__core_unref();
-    pthread_cond_destroy(&client->empty);
-    pthread_mutex_destroy(&client->mutex);
-    free(client);
+    pthread_mutex_lock(&client->mutex);
+    unref_unlock(client);
     return NULL;
 }
 
+struct loop *daybook__client_hold_loop(daybook_client *client) {
+    uint32_t number = atomic_fetch_add_explicit(&client->calls_count, 1, memory_order_relaxed);
+    struct loop *loop = &client->loops[number % client->loops_count];
+    daybook__loop_hold(loop);
+    return loop;
+}
+
+grpc_completion_queue *daybook__client_take_queue(daybook_client *client) {
+    pthread_mutex_lock(&client->mutex);
+    grpc_completion_queue *queue = client->queues_count == 0 ? NULL : client->queues[--client->queues_count];
+    pthread_mutex_unlock(&client->mutex);
+    return queue == NULL ? daybook__pluck_open() : queue;
+}
+
+void daybook__client_give_queue(daybook_client *client, grpc_completion_queue *queue) {
+    pthread_mutex_lock(&client->mutex);
+    const bool is_kept = client->queues_count < QUEUES_KEPT_MAX;
+    if (is_kept) client->queues[client->queues_count++] = queue;
+    pthread_mutex_unlock(&client->mutex);
+    if (!is_kept) daybook__pluck_close(queue);
+}
+
 grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, gpr_timespec deadline,
-                                       const struct loop *loop) {
-    if (loop == NULL) {
-        uint32_t number = atomic_fetch_add_explicit(&client->calls_count, 1, memory_order_relaxed);
-        loop = &client->loops[number % client->loops_count];
-    }
-    return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
+                                       grpc_completion_queue *queue) {
+    return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
                                     grpc_slice_from_static_string(method->path), NULL, deadline, NULL);
 }
 
@@ -192,6 +234,8 @@ bool daybook__client_enter(daybook_client *client, struct client_entry *entry, g
         entry->next = client->entries;
         if (client->entries != NULL) client->entries->previous = entry;
         client->entries = entry;
+        client->references++;
+        if (!entry->is_plucked) client->looped_count++;
     }
     pthread_mutex_unlock(&client->mutex);
     return entered;
@@ -204,7 +248,8 @@ void daybook__client_leave(daybook_client *client, struct client_entry *entry) {
     else
         client->entries = entry->next;
     if (entry->next != NULL) entry->next->previous = entry->previous;
-    /* Signalled under the lock: once it is free and the list empty, close frees the client. */
-    if (client->closing && client->entries == NULL) pthread_cond_signal(&client->empty);
-    pthread_mutex_unlock(&client->mutex);
+    if (!entry->is_plucked) client->looped_count--;
+    /* Under the lock: close goes on when it is free and nothing looped is left, and the client may be gone then. */
+    if (client->closing && client->looped_count == 0) pthread_cond_signal(&client->unlooped);
+    unref_unlock(client);
 }

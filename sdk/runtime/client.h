@@ -17,12 +17,19 @@ struct client_entry {
     struct client_entry *previous;
     struct client_entry *next;
     void (*cancel)(struct client_entry *entry);
+    bool is_plucked; /* a thread of the program drives it, and the client's close does not wait for that */
 };
 
-/* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. It completes on `loop`,
- * one of the client's; NULL: on any of them, by turns. */
+/* One of the client's loops, by turns, which is held: daybook__loop_release. */
+struct loop *daybook__client_hold_loop(daybook_client *client);
+
+/* A queue to pluck from, and back again when everything on it has been plucked. */
+grpc_completion_queue *daybook__client_take_queue(daybook_client *client);
+void daybook__client_give_queue(daybook_client *client, grpc_completion_queue *queue);
+
+/* Creates gRPC's call for a method; the caller releases it with grpc_call_unref, before it leaves. It completes on `queue`. */
 grpc_call *daybook__client_create_call(daybook_client *client, const daybook_method *method, gpr_timespec deadline,
-                                       const struct loop *loop);
+                                       grpc_completion_queue *queue);
 
 /* How calls are retried that say nothing of it. */
 const daybook_retry_options *daybook__client_retry(const daybook_client *client);
@@ -32,7 +39,7 @@ const daybook_retry_options *daybook__client_retry(const daybook_client *client)
 DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry,
                                             grpc_slice *ret_authorization);
 
-/* Removes what has nothing left to complete. The client must not be touched afterwards: it may be gone. */
+/* Removes what has nothing left to complete, and the reference that it had since it entered. The client must not be touched afterwards: it may be gone. */
 void daybook__client_leave(daybook_client *client, struct client_entry *entry);
 
 #endif

@@ -71,7 +71,7 @@ static codec_result from_decode_status(upb_DecodeStatus status) {
 
 codec_result daybook__codec_encode_slice(const void *message, const upb_MiniTable *table, grpc_slice *ret_slice) {
     assert(message != NULL);
-    char memory[ENCODE_ARENA_BYTES] __attribute__((aligned(16)));
+    char memory[ENCODE_ARENA_BYTES] __attribute__((aligned(16), uninitialized));
     upb_Arena *arena = upb_Arena_Init(memory, sizeof memory, &upb_alloc_global);
     char *bytes = NULL;
     size_t size = 0;

@@ -58,6 +58,7 @@ static bool request_encode(struct exchange *exchange, const void *request, daybo
 }
 
 static void release(struct exchange *exchange) {
+    if (exchange->loop != NULL) daybook__loop_release(exchange->loop);
     if (exchange->call != NULL) grpc_call_unref(exchange->call);
     if (exchange->request != NULL) grpc_byte_buffer_destroy(exchange->request);
     for (size_t i = 0; i < exchange->headers_count; i++) {
@@ -77,7 +78,7 @@ static gpr_timespec deadline_after(uint32_t timeout_ms) {
 }
 
 bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, const daybook_method *method,
-                            const void *request, const daybook_call_options *options,
+                            const void *request, const daybook_call_options *options, grpc_completion_queue *queue,
                             void (*cancel)(struct client_entry *entry), daybook_status *ret_status) {
     daybook_call_options resolved;
     if (options != NULL && options->details != NULL) options->details->size = 0;
@@ -85,7 +86,7 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
     *exchange = (struct exchange){
         .client = client,
         .method = method,
-        .entry.cancel = cancel,
+        .entry = {.cancel = cancel, .is_plucked = queue != NULL},
         .wait_for_ready = resolved.wait_for_ready != 0,
         .deadline = deadline_after(resolved.timeout_ms),
         .text = grpc_empty_slice(),
@@ -98,7 +99,9 @@ bool daybook__exchange_open(struct exchange *exchange, daybook_client *client, c
         release(exchange);
         return false;
     }
-    exchange->call = daybook__client_create_call(client, method, exchange->deadline, NULL);
+    exchange->loop = queue == NULL ? daybook__client_hold_loop(client) : NULL;
+    exchange->queue = queue == NULL ? exchange->loop->queue : queue;
+    exchange->call = daybook__client_create_call(client, method, exchange->deadline, exchange->queue);
     grpc_slice authorization;
     if (!daybook__client_enter(client, &exchange->entry, &authorization)) {
         release(exchange);
@@ -169,7 +172,7 @@ void daybook__exchange_renew(struct exchange *exchange) {
     exchange->request = grpc_raw_byte_buffer_create(&exchange->request_kept, 1);
     grpc_call_unref(exchange->call);
     exchange->call =
-        daybook__client_create_call(exchange->client, exchange->method, exchange->deadline, daybook__loop_current());
+        daybook__client_create_call(exchange->client, exchange->method, exchange->deadline, exchange->queue);
 }
 
 uint64_t daybook__exchange_left_ms(const struct exchange *exchange) {

@@ -18,6 +18,8 @@ struct exchange {
     daybook_client *client;
     const daybook_method *method;
     struct client_entry entry;
+    struct loop *loop; /* held while the exchange is open; NULL: the calling threads pluck from `queue` */
+    grpc_completion_queue *queue;
     grpc_call *call;
     gpr_timespec deadline;
     /* The sending half. */
@@ -39,11 +41,12 @@ struct exchange {
 /* Whether the client sends any number of messages. */
 bool daybook__client_streams(const daybook_method *method);
 
-/* Checks the options, serialises the request, which is NULL where the client streams, and enters the client. `cancel` is for
- * the client's close: it must end the exchange. False: nothing was opened. */
+/* Checks the options, serialises the request, which is NULL where the client streams, and enters the client. What is
+ * started completes on one of the client's loops, or, when `queue` is not NULL, there. `cancel` is for the client's close: it
+ * must end the exchange. False: nothing was opened. */
 DAYBOOK_MUST_USE bool daybook__exchange_open(struct exchange *exchange, daybook_client *client,
                                              const daybook_method *method, const void *request,
-                                             const daybook_call_options *options,
+                                             const daybook_call_options *options, grpc_completion_queue *queue,
                                              void (*cancel)(struct client_entry *entry), daybook_status *ret_status);
 
 /* The operations that send the headers and receive the initial metadata. */
@@ -61,7 +64,7 @@ grpc_op daybook__exchange_status_operation(struct exchange *exchange);
 void daybook__exchange_keep_request(struct exchange *exchange);
 
 /* Forgets what was received and makes the exchange ready for another start, with the request that was kept. Everything that
- * was started has completed, on the calling thread's loop; so will what is started next. */
+ * was started has completed; what is started next completes in the same place. */
 void daybook__exchange_renew(struct exchange *exchange);
 
 /* Milliseconds until the deadline; UINT64_MAX without one. */

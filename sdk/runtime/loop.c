@@ -45,7 +45,7 @@ void daybook__loop_give(struct loop_operation *operation) {
     __tsan_release(operation);
 }
 
-static void take(struct loop_operation *operation) {
+void daybook__loop_take(struct loop_operation *operation) {
     __tsan_acquire(operation);
 }
 #else
@@ -53,7 +53,7 @@ void daybook__loop_give(struct loop_operation *operation) {
     (void)operation;
 }
 
-static void take(struct loop_operation *operation) {
+void daybook__loop_take(struct loop_operation *operation) {
     (void)operation;
 }
 #endif
@@ -84,10 +84,31 @@ static grpc_event next_event(struct loop *loop) {
     return grpc_completion_queue_next(loop->queue, deadline, NULL);
 }
 
+void daybook__loop_hold(struct loop *loop) {
+    if (atomic_fetch_add(&loop->holds_count, 1) > 0) return;
+    pthread_mutex_lock(&loop->mutex);
+    pthread_cond_signal(&loop->changed);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+void daybook__loop_release(struct loop *loop) {
+    const unsigned before = atomic_fetch_sub(&loop->holds_count, 1);
+    assert(before > 0);
+}
+
+/* Sleeps until the loop is held, or closed. */
+static void wait_for_hold(struct loop *loop) {
+    if (atomic_load(&loop->holds_count) > 0) return;
+    pthread_mutex_lock(&loop->mutex);
+    while (atomic_load(&loop->holds_count) == 0 && !loop->closing) pthread_cond_wait(&loop->changed, &loop->mutex);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
 static void *run(void *argument) {
     struct loop *loop = argument;
     current = loop;
     for (;;) {
+        wait_for_hold(loop);
         grpc_event event = next_event(loop);
         if (event.type == GRPC_QUEUE_TIMEOUT) continue;
         if (event.type == GRPC_QUEUE_SHUTDOWN) {
@@ -96,22 +117,34 @@ static void *run(void *argument) {
         }
         assert(event.type == GRPC_OP_COMPLETE);
         struct loop_operation *operation = event.tag;
-        take(operation);
+        daybook__loop_take(operation);
         operation->complete(operation, event.success != 0);
     }
+}
+
+/* The queue must be shut down and empty. */
+static void loop_free(struct loop *loop) {
+    grpc_completion_queue_destroy(loop->queue);
+    loop->queue = NULL;
+    pthread_cond_destroy(&loop->changed);
+    pthread_mutex_destroy(&loop->mutex);
 }
 
 bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status) {
     assert(strlen(name) <= 15);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     loop->timers = (struct timers){0};
+    atomic_init(&loop->holds_count, 0);
+    loop->closing = false;
+    pthread_mutex_init(&loop->mutex, NULL);
+    pthread_cond_init(&loop->changed, NULL);
     sigset_t previous;
     block_signals(&previous);
     int error = pthread_create(&loop->thread, NULL, run, loop);
     restore_signals(&previous);
     if (error != 0) {
         grpc_completion_queue_shutdown(loop->queue);
-        grpc_completion_queue_destroy(loop->queue);
+        loop_free(loop);
         daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "cannot make a thread: %s", strerror(error));
         return false;
     }
@@ -127,19 +160,18 @@ void daybook__loops_close(struct loop *loops, uint32_t count) {
     assert(!daybook__loop_is_inside());
     for (uint32_t i = 0; i < count; i++) {
         grpc_completion_queue_shutdown(loops[i].queue);
+        pthread_mutex_lock(&loops[i].mutex);
+        loops[i].closing = true;
+        pthread_cond_signal(&loops[i].changed);
+        pthread_mutex_unlock(&loops[i].mutex);
     }
     for (uint32_t i = 0; i < count; i++) {
         int error = pthread_join(loops[i].thread, NULL);
         assert(error == 0);
     }
     for (uint32_t i = 0; i < count; i++) {
-        grpc_completion_queue_destroy(loops[i].queue);
-        loops[i].queue = NULL;
+        loop_free(&loops[i]);
     }
-}
-
-struct loop *daybook__loop_current(void) {
-    return current;
 }
 
 void daybook__loop_timer_start(struct timer *timer, uint32_t pause_ms) {

@@ -2,13 +2,15 @@
  *
  * Ownership: a loop belongs to whoever opens it and is opened in memory of that owner. An operation is embedded in what
  * it belongs to (a call, a stream, a server) and must stay there until it has completed.
- * Threads: completions and timers of one loop run one after the other on its thread; those of different loops at the same time.
+ * Threads: completions and timers of one loop run one after the other on its thread; those of different loops at the same
+ * time.
  * open and close: one thread, never the loop's own.
  * Errors: RESOURCE_EXHAUSTED when no thread can be made. */
 #ifndef DAYBOOK_SDK_RUNTIME_LOOP_H
 #define DAYBOOK_SDK_RUNTIME_LOOP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <grpc/grpc.h>
 
@@ -25,7 +27,11 @@ struct loop_operation {
 struct loop {
     grpc_completion_queue *queue;
     pthread_t thread;
-    struct timers timers; /* the thread's own */
+    struct timers timers;    /* the thread's own */
+    atomic_uint holds_count; /* the thread works while it is held */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool closing;
 };
 
 /* Counts a user of gRPC core, which is set up by the first and torn down after the last. Any thread. Threads that core
@@ -37,7 +43,7 @@ void daybook__core_unref(void);
  * blocks every signal that is not a fault of its own, so that a program's handlers run on the program's own threads. */
 DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status);
 
-/* Runs what has been started to its completion and joins the thread. No timer may run, nothing may be started on the queue
+/* Runs what has been started to its completion and joins the thread. Nobody holds it but its owner, no timer may run, nothing may be started on the queue
  * any more, and everything that has been must be on its way to its end, or this waits for ever. */
 void daybook__loop_close(struct loop *loop);
 
@@ -54,8 +60,13 @@ void daybook__loop_start(grpc_call *call, const grpc_op *batch, size_t batch_cou
  * just before. */
 void daybook__loop_give(struct loop_operation *operation);
 
-/* The loop whose thread is calling; NULL: none. */
-struct loop *daybook__loop_current(void);
+/* The other side of daybook__loop_give, for whoever takes a completion from a queue himself. */
+void daybook__loop_take(struct loop_operation *operation);
+
+/* Before something is started on a loop, and when it has completed. A loop that nobody holds sleeps: a thread that waited for
+ * the network would take it from those that pluck. */
+void daybook__loop_hold(struct loop *loop);
+void daybook__loop_release(struct loop *loop);
 
 /* Starts a timer on the calling thread's loop: `expire` runs once on this thread, after that long, unless the same thread
  * stops it before. It may start timers and free its own. */

@@ -43,7 +43,9 @@ bool daybook__server_queue_open(struct server_queue *queue, struct daybook_serve
     queue->server = server;
     queue->loop = &server->loops[index];
     queue->wake.complete = run_commands;
-    return daybook__loop_open(queue->loop, name, ret_status);
+    if (!daybook__loop_open(queue->loop, name, ret_status)) return false;
+    daybook__loop_hold(queue->loop); /* Calls may arrive at any time. */
+    return true;
 }
 
 void daybook__server_queue_close(struct server_queue *queue) {

@@ -322,6 +322,7 @@ static struct echo_server *start_with(const char *address, grpc_server_credentia
     pthread_cond_init(&server->changed, NULL);
     bool opened = daybook__loop_open(&server->loop, "echo-server", NULL);
     assert(opened);
+    daybook__loop_hold(&server->loop);
     grpc_arg unlimited = {
         .type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1};
     grpc_channel_args arguments = {.num_args = 1, .args = &unlimited};

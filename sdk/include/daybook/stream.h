@@ -4,8 +4,8 @@
  *
  * Programs use the typed skins that the generator writes. Of a method M:
  *   server-streaming         M_open with the request, M_next
- *   client-streaming         M_open, M_write, M_finish, which brings the one response
- *   bidirectional streaming  M_open, M_write, M_writes_done, M_next
+ *   client-streaming         M_open, M_write, M_write_more, M_finish, which brings the one response
+ *   bidirectional streaming  M_open, M_write, M_write_more, M_writes_done, M_next
  *   each                     M_cancel, M_close, and M_untyped for the functions here that need no type
  * Ownership: the stream belongs to the caller until it is closed; a message that was read is valid until the next call of
  * `next`, `finish` or `close`. What is written is serialised before `write` returns.
@@ -13,8 +13,11 @@
  * write (`write`, `writes_done`), which may be another; `close` is for when both are done. None of them inside of a
  * completion, but those that are given a wait of 0.
  * Fork: a child process must not use a stream that its parent opened.
- * Flow control: one message is read ahead; a reader that pauses makes the server pause. Written messages wait in a window
- * of DAYBOOK_STREAM_WRITES_BYTES_MAX; a server that pauses makes the writer wait. */
+ * Flow control: one message is read ahead; a reader that pauses makes the server pause. A written message is taken when the
+ * one before has left for the connection's buffers, of 64 KiB and what the server has allowed; a server that does not read makes
+ * the writer wait.
+ * No thread works for a stream but those that use it. A connection on which nobody waits is looked after every few seconds
+ * alone: it stays alive, and its end is noticed then. */
 #ifndef DAYBOOK_STREAM_H
 #define DAYBOOK_STREAM_H
 
@@ -22,12 +25,6 @@
 #include "daybook/metadata.h"
 
 DAYBOOK_BEGIN_DECLARATIONS
-
-/** Bytes that `write` has taken and that are not yet on their way: `write` waits while there are more. A single message may
- * be larger. */
-#define DAYBOOK_STREAM_WRITES_BYTES_MAX 262144
-/** The same in messages. */
-#define DAYBOOK_STREAM_WRITES_MAX 64
 
 /** A call with many messages. */
 typedef struct daybook_stream daybook_stream;
@@ -60,6 +57,11 @@ DAYBOOK_MUST_USE daybook_stream *daybook_stream_open(daybook_client *client, con
 DAYBOOK_MUST_USE daybook_write daybook_stream_write(daybook_stream *stream, const void *request, uint32_t wait_ms,
                                                     daybook_status *ret_status);
 
+/** The same for a message that will be followed by another at once: it may be held back until the next write or
+ * `writes_done`, which is cheaper for the connection. */
+DAYBOOK_MUST_USE daybook_write daybook_stream_write_more(daybook_stream *stream, const void *request, uint32_t wait_ms,
+                                                         daybook_status *ret_status);
+
 /** Says that there is nothing more to write; what was taken is still sent. Any number of times. */
 void daybook_stream_writes_done(daybook_stream *stream);
 
@@ -73,8 +75,8 @@ DAYBOOK_MUST_USE daybook_next daybook_stream_next(daybook_stream *stream, uint32
 DAYBOOK_MUST_USE daybook_next daybook_stream_finish(daybook_stream *stream, uint32_t wait_ms, const void **ret_response,
                                                     daybook_status *ret_status);
 
-/** What the server sent before its first message: NULL until it has come, which it has when `next` found a message. Valid
- * until `close`. Any thread. */
+/** What the server sent before its first message: NULL until `next` or `finish` has come across it, which they have
+ * when they found something else than TIMEOUT. Valid until `close`. Any thread. */
 const daybook_metadata *daybook_stream_initial_metadata(daybook_stream *stream);
 
 /** What the server sent after its last message: NULL until `next` has found END or ERROR, or `finish` something else than

@@ -112,11 +112,11 @@ static void run_push(const struct peer *peer) {
     if (stream == NULL) fail(&status);
     uint64_t count = 0;
     while (!meter_is_over()) {
-        if (daybook_bench_Bench_Push_write(stream, peer->request, DAYBOOK_TIMEOUT_NONE, &status) !=
-            DAYBOOK_WRITE_TAKEN) {
-            meter_fail("push", "the stream is over");
-        }
         count++;
+        const daybook_write written =
+            count % 32 == 0 ? daybook_bench_Bench_Push_write(stream, peer->request, DAYBOOK_TIMEOUT_NONE, &status)
+                            : daybook_bench_Bench_Push_write_more(stream, peer->request, DAYBOOK_TIMEOUT_NONE, &status);
+        if (written != DAYBOOK_WRITE_TAKEN) meter_fail("push", "the stream is over");
         meter_add(0, 1);
     }
     const daybook_bench_Message *response = NULL;

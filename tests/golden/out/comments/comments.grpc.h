@@ -116,6 +116,11 @@ DAYBOOK_MUST_USE static inline daybook_write comments_Notes_Tight_write(
     comments_Notes_Tight_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(comments_Notes_Tight_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write comments_Notes_Tight_write_more(
+    comments_Notes_Tight_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(comments_Notes_Tight_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next comments_Notes_Tight_finish(
     comments_Notes_Tight_stream *stream, uint32_t wait_ms, const comments_Note **ret_response,
@@ -152,6 +157,11 @@ static inline daybook_stream *comments_Notes_Stars_untyped(comments_Notes_Stars_
 DAYBOOK_MUST_USE static inline daybook_write comments_Notes_Stars_write(
     comments_Notes_Stars_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(comments_Notes_Stars_untyped(stream), request, wait_ms, ret_status);
+}
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write comments_Notes_Stars_write_more(
+    comments_Notes_Stars_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(comments_Notes_Stars_untyped(stream), request, wait_ms, ret_status);
 }
 /** There is nothing more to write; see daybook_stream_writes_done. */
 static inline void comments_Notes_Stars_writes_done(comments_Notes_Stars_stream *stream) {
@@ -354,6 +364,11 @@ DAYBOOK_MUST_USE static inline daybook_write comments_Old_Import_write(
     comments_Old_Import_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(comments_Old_Import_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write comments_Old_Import_write_more(
+    comments_Old_Import_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(comments_Old_Import_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next comments_Old_Import_finish(
     comments_Old_Import_stream *stream, uint32_t wait_ms, const comments_Note **ret_response,
@@ -391,6 +406,11 @@ static inline daybook_stream *comments_Old_Talk_untyped(comments_Old_Talk_stream
 DAYBOOK_MUST_USE static inline daybook_write comments_Old_Talk_write(
     comments_Old_Talk_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(comments_Old_Talk_untyped(stream), request, wait_ms, ret_status);
+}
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write comments_Old_Talk_write_more(
+    comments_Old_Talk_stream *stream, const comments_Note *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(comments_Old_Talk_untyped(stream), request, wait_ms, ret_status);
 }
 /** There is nothing more to write; see daybook_stream_writes_done. */
 static inline void comments_Old_Talk_writes_done(comments_Old_Talk_stream *stream) {

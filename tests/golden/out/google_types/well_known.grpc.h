@@ -86,6 +86,11 @@ DAYBOOK_MUST_USE static inline daybook_write google_types_WellKnown_Select_write
     google_types_WellKnown_Select_stream *stream, const google_protobuf_FieldMask *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(google_types_WellKnown_Select_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write google_types_WellKnown_Select_write_more(
+    google_types_WellKnown_Select_stream *stream, const google_protobuf_FieldMask *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(google_types_WellKnown_Select_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next google_types_WellKnown_Select_finish(
     google_types_WellKnown_Select_stream *stream, uint32_t wait_ms, const google_protobuf_Struct **ret_response,
@@ -152,6 +157,11 @@ static inline daybook_stream *google_types_WellKnown_Sum_untyped(google_types_We
 DAYBOOK_MUST_USE static inline daybook_write google_types_WellKnown_Sum_write(
     google_types_WellKnown_Sum_stream *stream, const google_protobuf_DoubleValue *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(google_types_WellKnown_Sum_untyped(stream), request, wait_ms, ret_status);
+}
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write google_types_WellKnown_Sum_write_more(
+    google_types_WellKnown_Sum_stream *stream, const google_protobuf_DoubleValue *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(google_types_WellKnown_Sum_untyped(stream), request, wait_ms, ret_status);
 }
 /** There is nothing more to write; see daybook_stream_writes_done. */
 static inline void google_types_WellKnown_Sum_writes_done(google_types_WellKnown_Sum_stream *stream) {

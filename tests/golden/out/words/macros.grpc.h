@@ -1310,6 +1310,11 @@ DAYBOOK_MUST_USE static inline daybook_write words_linux_int_concept_assert_inli
     words_linux_int_concept_assert_inline_stream *stream, const words_linux_int_concept_NULL *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(words_linux_int_concept_assert_inline_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write words_linux_int_concept_assert_inline_write_more(
+    words_linux_int_concept_assert_inline_stream *stream, const words_linux_int_concept_NULL *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(words_linux_int_concept_assert_inline_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next words_linux_int_concept_assert_inline_finish(
     words_linux_int_concept_assert_inline_stream *stream, uint32_t wait_ms, const words_linux_int_concept_NULL_unix **ret_response,

@@ -90,6 +90,11 @@ DAYBOOK_MUST_USE static inline daybook_write words_Words_template_write(
     words_Words_template_stream *stream, const words_delete *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(words_Words_template_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write words_Words_template_write_more(
+    words_Words_template_stream *stream, const words_delete *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(words_Words_template_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next words_Words_template_finish(
     words_Words_template_stream *stream, uint32_t wait_ms, const words_delete **ret_response,

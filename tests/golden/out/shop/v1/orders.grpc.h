@@ -136,6 +136,11 @@ DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Import_write(
     shop_v1_Orders_Import_stream *stream, const shop_v1_Order *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(shop_v1_Orders_Import_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Import_write_more(
+    shop_v1_Orders_Import_stream *stream, const shop_v1_Order *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(shop_v1_Orders_Import_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next shop_v1_Orders_Import_finish(
     shop_v1_Orders_Import_stream *stream, uint32_t wait_ms, const google_protobuf_Empty **ret_response,
@@ -171,6 +176,11 @@ static inline daybook_stream *shop_v1_Orders_Talk_untyped(shop_v1_Orders_Talk_st
 DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Talk_write(
     shop_v1_Orders_Talk_stream *stream, const shop_v1_GetOrderRequest *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(shop_v1_Orders_Talk_untyped(stream), request, wait_ms, ret_status);
+}
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write shop_v1_Orders_Talk_write_more(
+    shop_v1_Orders_Talk_stream *stream, const shop_v1_GetOrderRequest *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(shop_v1_Orders_Talk_untyped(stream), request, wait_ms, ret_status);
 }
 /** There is nothing more to write; see daybook_stream_writes_done. */
 static inline void shop_v1_Orders_Talk_writes_done(shop_v1_Orders_Talk_stream *stream) {

@@ -91,6 +91,11 @@ DAYBOOK_MUST_USE static inline daybook_write company_product_area_v1beta1_S3_Sto
     company_product_area_v1beta1_S3_Store_V2__get_stream *stream, const company_product_Shared_2 *request, uint32_t wait_ms, daybook_status *ret_status) {
   return daybook_stream_write(company_product_area_v1beta1_S3_Store_V2__get_untyped(stream), request, wait_ms, ret_status);
 }
+/** Writes a request that another follows at once; see daybook_stream_write_more. */
+DAYBOOK_MUST_USE static inline daybook_write company_product_area_v1beta1_S3_Store_V2__get_write_more(
+    company_product_area_v1beta1_S3_Store_V2__get_stream *stream, const company_product_Shared_2 *request, uint32_t wait_ms, daybook_status *ret_status) {
+  return daybook_stream_write_more(company_product_area_v1beta1_S3_Store_V2__get_untyped(stream), request, wait_ms, ret_status);
+}
 /** Ends the writes and waits for the response; see daybook_stream_finish. */
 DAYBOOK_MUST_USE static inline daybook_next company_product_area_v1beta1_S3_Store_V2__get_finish(
     company_product_area_v1beta1_S3_Store_V2__get_stream *stream, uint32_t wait_ms, const company_product_area_v1beta1_Outer_1 **ret_response,
