@@ -39,7 +39,8 @@ const daybook_retry_options *daybook__client_retry(const daybook_client *client)
 DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry,
                                             grpc_slice *ret_authorization);
 
-/* Removes what has nothing left to complete, and the reference that it had since it entered. The client must not be touched afterwards: it may be gone. */
+/* Removes what has nothing left to complete, and the reference that it had since it entered. The client must not be touched
+ * afterwards: it may be gone. */
 void daybook__client_leave(daybook_client *client, struct client_entry *entry);
 
 #endif

@@ -43,8 +43,9 @@ void daybook__core_unref(void);
  * blocks every signal that is not a fault of its own, so that a program's handlers run on the program's own threads. */
 DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status);
 
-/* Runs what has been started to its completion and joins the thread. Nobody holds it but its owner, no timer may run, nothing may be started on the queue
- * any more, and everything that has been must be on its way to its end, or this waits for ever. */
+/* Runs what has been started to its completion and joins the thread. Nobody holds the loop but its owner, no timer may run,
+ * nothing may be started on the queue any more, and everything that has been must be on its way to its end, or this waits for
+ * ever. */
 void daybook__loop_close(struct loop *loop);
 
 /* As daybook__loop_close for all of them: every thread is joined before the first queue goes, so that completions of one
