@@ -70,8 +70,14 @@ static void write_lines(struct writer *writer, upb_StringView text, const char *
     }
 }
 
+static upb_StringView without_first(upb_StringView text) {
+    return upb_StringView_FromDataAndSize(text.data + 1, text.size - 1);
+}
+
 void write_comment(struct writer *writer, const struct comment *comment, const char *indent) {
     upb_StringView text = comment->text;
+    if (text.size > 0 && text.data[0] == '*') text = without_first(text); /* of a block that began with two stars */
+    while (text.size > 0 && text.data[0] == '\n') text = without_first(text);
     while (text.size > 0 && isspace((unsigned char)text.data[text.size - 1])) text.size--;
     if (text.size == 0 && comment->fallback == NULL && !comment->deprecated) return;
     write_format(writer, "%s/**", indent);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sdk/plugin/names.h"
+#include "sdk/plugin/upb_names.h"
 #include "sdk/plugin/writer.h"
 
 #define SLOTS_COUNT_FIRST 1024u
@@ -13,21 +14,20 @@ static const char *const method_suffixes[] = {
     "",      "_start",  "_result", "_stream", "_open",  "_untyped", "_write",   "_write_more", "_writes_done",
     "_next", "_finish", "_cancel", "_close",  "_reply", "_send",    "_request", "_dispatch"};
 static const char *const service_suffixes[] = {"_service", "_methods", "_handlers", "_serve"};
-/* What upb adds to a message's name, and around the name of a field. */
-static const char *const message_suffixes[] = {"",           "_new",          "_parse",  "_parse_ex",
-                                               "_serialize", "_serialize_ex", "_msginit"};
-static const char *const field_prefixes[] = {"", "has_", "set_", "clear_", "mutable_", "resize_", "add_"};
-static const char *const field_suffixes[] = {"", "_size", "_get", "_set", "_delete", "_clear", "_next", "_nextmutable"};
 /* What the parameters and variables of generated functions are called: a type of this name would be hidden by them. */
 static const char *const locals[] = {"arena",      "call",    "client",  "context",  "handlers",    "message",
                                      "next",       "options", "request", "response", "ret_message", "ret_response",
                                      "ret_status", "sent",    "server",  "stream",   "typed",       "wait_ms"};
 
+/* The same of upb's functions, as far as they name the type after the variable. */
+static const char *const upb_locals[] = {"arena", "buf", "extreg", "key", "len", "msg", "options", "size", "value"};
+
 struct taken {
     const char *identifier;
     const char *owner; /* "the message shop.v1.Order" */
     const struct file *file;
-    struct place place;
+    const int32_t *path; /* where it is declared */
+    size_t path_count;
 };
 
 /* A hash table with open addressing, at most half full. */
@@ -81,11 +81,12 @@ static const struct taken *take(struct identifiers *identifiers, const struct ta
 }
 
 static const char *place_text(upb_Arena *arena, const struct taken *taken) {
-    return arena_format(arena, "%s:%d:%d", taken->file->name, taken->place.line, taken->place.column);
+    const struct place place = place_find(taken->file, taken->path, taken->path_count);
+    return arena_format(arena, "%s:%d:%d", taken->file->name, place.line, place.column);
 }
 
-/* Takes a name that the generator makes. A clash in files that are both only imported is not ours to report. */
-static void take_ours(struct identifiers *identifiers, const struct taken *wanted) {
+/* A clash in files that are both only imported is not ours to report. */
+static void take_once(struct identifiers *identifiers, const struct taken *wanted) {
     const struct taken *other = take(identifiers, wanted);
     if (other == NULL || identifiers->error != NULL) return;
     if (!wanted->file->generate && !other->file->generate) return;
@@ -97,84 +98,63 @@ static void take_ours(struct identifiers *identifiers, const struct taken *wante
 
 /* --- upb's names -------------------------------------------------------------------------------------------------- */
 
-static void take_upb(struct identifiers *identifiers, struct taken taken, const char *identifier) {
-    taken.identifier = identifier;
-    (void)take(identifiers, &taken); /* Among themselves they are upb's business. */
+static void refuse(struct identifiers *identifiers, const struct taken *taken, const char *why) {
+    if (identifiers->error != NULL || !taken->file->generate) return;
+    upb_Arena *arena = identifiers->model->arena;
+    identifiers->error = arena_format(arena, "%s: %s %s", place_text(arena, taken), taken->owner, why);
 }
 
-static void take_enum(struct identifiers *identifiers, const struct file *file, const char *scope, struct place place,
-                      const google_protobuf_EnumDescriptorProto *source) {
-    upb_Arena *arena = identifiers->model->arena;
-    const upb_StringView name = google_protobuf_EnumDescriptorProto_name(source);
-    const char *full_name = name_full(arena, upb_StringView_FromString(scope), name);
-    const struct taken taken = {.owner = arena_format(arena, "the enum %s", full_name), .file = file, .place = place};
-    take_upb(identifiers, taken, name_symbol(arena, full_name));
-    size_t count;
-    const google_protobuf_EnumValueDescriptorProto *const *values =
-        google_protobuf_EnumDescriptorProto_value(source, &count);
-    for (size_t index = 0; index < count; index++) {
-        const upb_StringView value = google_protobuf_EnumValueDescriptorProto_name(values[index]);
-        take_upb(identifiers, taken, name_symbol(arena, name_full(arena, upb_StringView_FromString(scope), value)));
-    }
+static void refuse_name(struct identifiers *identifiers, const struct taken *taken, const char *why) {
+    refuse(identifiers, taken,
+           arena_format(identifiers->model->arena, "gives C the name %s, %s", taken->identifier, why));
 }
 
-static void take_field(struct identifiers *identifiers, const struct taken *taken, const char *symbol,
-                       upb_StringView name) {
-    upb_Arena *arena = identifiers->model->arena;
-    for (size_t prefix = 0; prefix < sizeof field_prefixes / sizeof field_prefixes[0]; prefix++) {
-        take_upb(identifiers, *taken,
-                 arena_format(arena, "%s_%s%.*s", symbol, field_prefixes[prefix], (int)name.size, name.data));
+static bool is_one_of(const char *name, const char *const *names, size_t count) {
+    for (size_t index = 0; index < count; index++) {
+        if (strcmp(names[index], name) == 0) return true;
     }
-    for (size_t suffix = 1; suffix < sizeof field_suffixes / sizeof field_suffixes[0]; suffix++) {
-        take_upb(identifiers, *taken,
-                 arena_format(arena, "%s_%.*s%s", symbol, (int)name.size, name.data, field_suffixes[suffix]));
-    }
+    return false;
 }
 
-/* `scope` is the message's package, or the full name of the one it is nested in. */
-static void take_message(struct identifiers *identifiers, const struct file *file, const char *scope,
-                         struct place place, const google_protobuf_DescriptorProto *source) {
-    upb_Arena *arena = identifiers->model->arena;
-    const char *full_name =
-        name_full(arena, upb_StringView_FromString(scope), google_protobuf_DescriptorProto_name(source));
-    const char *symbol = name_symbol(arena, full_name);
-    const struct taken taken = {
-        .owner = arena_format(arena, "the message %s", full_name), .file = file, .place = place};
-    for (size_t suffix = 0; suffix < sizeof message_suffixes / sizeof message_suffixes[0]; suffix++) {
-        take_upb(identifiers, taken, arena_format(arena, "%s%s", symbol, message_suffixes[suffix]));
+/* A package "daybook" or "upb", or a name without package that begins as if there were one: the libraries' own. */
+static bool is_of_libraries(const struct file *file, const char *identifier) {
+    const upb_StringView package = google_protobuf_FileDescriptorProto_package(file->descriptor);
+    static const char *const libraries[] = {"daybook", "upb"};
+    for (size_t index = 0; index < sizeof libraries / sizeof libraries[0]; index++) {
+        const size_t size = strlen(libraries[index]);
+        if (strncmp(identifier, libraries[index], size) != 0 || identifier[size] != '_') continue;
+        if (package.size == 0 || upb_StringView_IsEqual(package, upb_StringView_FromString(libraries[index])))
+            return true;
     }
-    size_t count;
-    const google_protobuf_FieldDescriptorProto *const *fields = google_protobuf_DescriptorProto_field(source, &count);
-    for (size_t index = 0; index < count; index++) {
-        take_field(identifiers, &taken, symbol, google_protobuf_FieldDescriptorProto_name(fields[index]));
-    }
-    const google_protobuf_OneofDescriptorProto *const *oneofs =
-        google_protobuf_DescriptorProto_oneof_decl(source, &count);
-    for (size_t index = 0; index < count; index++) {
-        const upb_StringView name = google_protobuf_OneofDescriptorProto_name(oneofs[index]);
-        take_upb(identifiers, taken, arena_format(arena, "%s_%.*s_case", symbol, (int)name.size, name.data));
-    }
-    const google_protobuf_EnumDescriptorProto *const *enums = google_protobuf_DescriptorProto_enum_type(source, &count);
-    for (size_t index = 0; index < count; index++) take_enum(identifiers, file, full_name, place, enums[index]);
-    const google_protobuf_DescriptorProto *const *nested = google_protobuf_DescriptorProto_nested_type(source, &count);
-    for (size_t index = 0; index < count; index++) take_message(identifiers, file, full_name, place, nested[index]);
+    return false;
+}
+
+struct types {
+    struct identifiers *identifiers;
+    const struct file *file;
+};
+
+static void take_type(void *context, const struct upb_name *name) {
+    const struct types *types = context;
+    const struct taken taken = {.identifier = name->identifier,
+                                .owner = name->owner,
+                                .file = types->file,
+                                .path = name->path,
+                                .path_count = name->path_count};
+    if (name->problem != NULL) refuse(types->identifiers, &taken, name->problem);
+    if (name_is_reserved(taken.identifier))
+        refuse_name(types->identifiers, &taken, "which C or C++ has for itself; rename it or give the proto a package");
+    if (is_one_of(taken.identifier, upb_locals, sizeof upb_locals / sizeof upb_locals[0]))
+        refuse_name(types->identifiers, &taken,
+                    "which upb's generated functions have for themselves; rename it or give the proto a package");
+    if (is_of_libraries(types->file, taken.identifier))
+        refuse_name(types->identifiers, &taken, "which begins as those of the SDK's libraries; choose another package");
+    take_once(types->identifiers, &taken);
 }
 
 static void take_types(struct identifiers *identifiers, const struct file *file) {
-    upb_Arena *arena = identifiers->model->arena;
-    const upb_StringView package = google_protobuf_FileDescriptorProto_package(file->descriptor);
-    const char *scope = arena_format(arena, "%.*s", (int)package.size, package.data);
-    size_t count;
-    const google_protobuf_DescriptorProto *const *messages =
-        google_protobuf_FileDescriptorProto_message_type(file->descriptor, &count);
-    for (size_t index = 0; index < count; index++) {
-        take_message(identifiers, file, scope, place_find(file, PATH_FILE_MESSAGE, index), messages[index]);
-    }
-    const google_protobuf_EnumDescriptorProto *const *enums =
-        google_protobuf_FileDescriptorProto_enum_type(file->descriptor, &count);
-    for (size_t index = 0; index < count; index++) {
-        take_enum(identifiers, file, scope, place_find(file, PATH_FILE_ENUM, index), enums[index]);
-    }
+    struct types types = {.identifiers = identifiers, .file = file};
+    upb_names_each(file, identifiers->model->arena, take_type, &types);
 }
 
 /* --- Our names ---------------------------------------------------------------------------------------------------- */
@@ -184,10 +164,11 @@ static void take_method(struct identifiers *identifiers, const struct file *file
     upb_Arena *arena = identifiers->model->arena;
     struct taken taken = {.owner = arena_format(arena, "the method %s of %s", method->name, service),
                           .file = file,
-                          .place = method->place};
+                          .path = method->path,
+                          .path_count = sizeof method->path / sizeof method->path[0]};
     for (size_t suffix = 0; suffix < sizeof method_suffixes / sizeof method_suffixes[0]; suffix++) {
         taken.identifier = arena_format(arena, "%s%s", method->symbol, method_suffixes[suffix]);
-        take_ours(identifiers, &taken);
+        take_once(identifiers, &taken);
     }
 }
 
@@ -207,11 +188,13 @@ static void slots_check(struct identifiers *identifiers, const struct file *file
 
 static void take_service(struct identifiers *identifiers, const struct file *file, const struct service *service) {
     upb_Arena *arena = identifiers->model->arena;
-    struct taken taken = {
-        .owner = arena_format(arena, "the service %s", service->full_name), .file = file, .place = service->place};
+    struct taken taken = {.owner = arena_format(arena, "the service %s", service->full_name),
+                          .file = file,
+                          .path = service->path,
+                          .path_count = sizeof service->path / sizeof service->path[0]};
     for (size_t suffix = 0; suffix < sizeof service_suffixes / sizeof service_suffixes[0]; suffix++) {
         taken.identifier = arena_format(arena, "%s%s", service->symbol, service_suffixes[suffix]);
-        take_ours(identifiers, &taken);
+        take_once(identifiers, &taken);
     }
     for (size_t index = 0; index < service->methods_count; index++) {
         take_method(identifiers, file, &service->methods[index], service->full_name);
@@ -221,14 +204,14 @@ static void take_service(struct identifiers *identifiers, const struct file *fil
 
 /* A message without a package may be called like a parameter of the functions that take it. */
 static void locals_check(struct identifiers *identifiers, const struct file *file, const struct method *method) {
-    for (size_t index = 0; index < sizeof locals / sizeof locals[0]; index++) {
-        const bool hidden = strcmp(method->request, locals[index]) == 0 || strcmp(method->response, locals[index]) == 0;
-        if (!hidden || identifiers->error != NULL) continue;
+    const char *const types[] = {method->request, method->response};
+    for (size_t index = 0; index < sizeof types / sizeof types[0] && identifiers->error == NULL; index++) {
+        if (!is_one_of(types[index], locals, sizeof locals / sizeof locals[0])) continue;
         identifiers->error =
             arena_format(identifiers->model->arena,
                          "%s:%d:%d: the method %s uses the message %s, which in C is also the name of a "
                          "variable of its functions; give the proto a package",
-                         file->name, method->place.line, method->place.column, method->name, locals[index]);
+                         file->name, method->place.line, method->place.column, method->name, types[index]);
     }
 }
 
@@ -239,9 +222,8 @@ static void guards_check(struct identifiers *identifiers) {
         const struct file *file = &model->files[index];
         const struct taken taken = {.identifier = name_guard(model->arena, file->stem),
                                     .owner = arena_format(model->arena, "the file %s", file->name),
-                                    .file = file,
-                                    .place = {1, 1}};
-        take_ours(identifiers, &taken);
+                                    .file = file};
+        take_once(identifiers, &taken);
     }
 }
 

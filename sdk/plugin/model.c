@@ -24,7 +24,7 @@ static struct location location_find(const google_protobuf_FileDescriptorProto *
     for (size_t index = 0; index < count; index++) {
         size_t size;
         const int32_t *candidate = google_protobuf_SourceCodeInfo_Location_path(all[index], &size);
-        if (size != path_count || memcmp(candidate, path, path_count * sizeof *path) != 0) continue;
+        if (size != path_count || (size > 0 && memcmp(candidate, path, size * sizeof *path) != 0)) continue;
         const int32_t *span = google_protobuf_SourceCodeInfo_Location_span(all[index], &size);
         if (size >= 3) found.place = (struct place){span[0] + 1, span[1] + 1};
         found.comment = google_protobuf_SourceCodeInfo_Location_leading_comments(all[index]);
@@ -35,9 +35,8 @@ static struct location location_find(const google_protobuf_FileDescriptorProto *
     return found;
 }
 
-struct place place_find(const struct file *file, int32_t kind, size_t index) {
-    const int32_t path[] = {kind, (int32_t)index};
-    return location_find(file->descriptor, path, 2).place;
+struct place place_find(const struct file *file, const int32_t *path, size_t path_count) {
+    return location_find(file->descriptor, path, path_count).place;
 }
 
 static const char *text_of(upb_Arena *arena, upb_StringView view) {
@@ -79,10 +78,16 @@ static const char *declaring_file(const struct model *model, const char *type) {
     return NULL;
 }
 
+/* protoc gives types by their full names, with a dot in front. */
+static bool is_type(const char *name) {
+    return *name == '.' && name_is_full(name + 1);
+}
+
 static void method_build(struct model *model, const struct file *file, const struct service *service,
-                         const google_protobuf_MethodDescriptorProto *source, struct location location,
+                         const google_protobuf_MethodDescriptorProto *source, const int32_t path[4],
                          struct method *ret_method) {
     upb_Arena *arena = model->arena;
+    const struct location location = location_find(file->descriptor, path, 4);
     const char *request = text_of(arena, google_protobuf_MethodDescriptorProto_input_type(source));
     const char *response = text_of(arena, google_protobuf_MethodDescriptorProto_output_type(source));
     const google_protobuf_MethodOptions *options = google_protobuf_MethodDescriptorProto_options(source);
@@ -102,7 +107,11 @@ static void method_build(struct model *model, const struct file *file, const str
         .comment = location.comment,
         .place = location.place,
     };
-    if (ret_method->request_file == NULL || ret_method->response_file == NULL) {
+    memcpy(ret_method->path, path, sizeof ret_method->path);
+    if (!name_is_full(name) || strchr(name, '.') != NULL || !is_type(request) || !is_type(response)) {
+        model->error = arena_format(arena, "%s:%d:%d: the method %s and its types have names that are none", file->name,
+                                    location.place.line, location.place.column, name);
+    } else if (ret_method->request_file == NULL || ret_method->response_file == NULL) {
         model->error = arena_format(
             arena, "%s:%d:%d: the type %s of the method %s is declared in none of the files that protoc gave",
             file->name, location.place.line, location.place.column,
@@ -135,11 +144,15 @@ static void service_build(struct model *model, const struct file *file, size_t i
                                     .methods_count = count,
                                     .deprecated = is_deprecated(file->descriptor, source),
                                     .comment = location.comment,
-                                    .place = location.place};
-    for (size_t method = 0; method < count; method++) {
+                                    .place = location.place,
+                                    .path = {PATH_FILE_SERVICE, (int32_t)index}};
+    if (!name_is_full(full_name)) {
+        model->error = arena_format(arena, "%s:%d:%d: the service %s has a name that is none", file->name,
+                                    location.place.line, location.place.column, full_name);
+    }
+    for (size_t method = 0; method < count && model->error == NULL; method++) {
         const int32_t method_path[] = {PATH_FILE_SERVICE, (int32_t)index, PATH_SERVICE_METHOD, (int32_t)method};
-        method_build(model, file, ret_service, methods[method], location_find(file->descriptor, method_path, 4),
-                     &ret_service->methods[method]);
+        method_build(model, file, ret_service, methods[method], method_path, &ret_service->methods[method]);
     }
 }
 
@@ -151,6 +164,7 @@ static const struct file *file_find(const struct model *model, upb_StringView na
     return NULL;
 }
 
+/* protoc gives each file after what it imports: an import is looked for before it, and cannot lead back. */
 static void imports_build(struct model *model, struct file *file) {
     size_t count;
     const upb_StringView *names = google_protobuf_FileDescriptorProto_dependency(file->descriptor, &count);
@@ -158,12 +172,42 @@ static void imports_build(struct model *model, struct file *file) {
     file->imports_count = 0;
     for (size_t index = 0; index < count; index++) {
         const struct file *import = file_find(model, names[index]);
-        if (import == NULL) {
-            model->error = arena_format(model->arena, "%s:1:1: imports \"%.*s\", which protoc did not give", file->name,
-                                        (int)names[index].size, names[index].data);
+        if (import == NULL || import >= file) {
+            const int32_t path[] = {PATH_FILE_IMPORT, (int32_t)index};
+            const struct place place = place_find(file, path, 2);
+            model->error =
+                arena_format(model->arena, "%s:%d:%d: imports \"%.*s\", which protoc did not give before it",
+                             file->name, place.line, place.column, (int)names[index].size, names[index].data);
             return;
         }
         file->imports[file->imports_count++] = import;
+    }
+}
+
+#define FILE_NAME_RULE                                                                                                 \
+    "upb's generator makes C of the name of a file; it has letters, digits, '_', '.' and '/' only, begins with no "    \
+    "digit and has its extension in its last part"
+
+/* The names of all files that are compiled together with those that are to be generated. */
+static void file_names_check(struct model *model) {
+    bool *needed = arena_allocate(model->arena, (model->files_count + 1) * sizeof *needed);
+    for (size_t index = 0; index < model->files_count; index++) needed[index] = model->files[index].generate;
+    for (size_t index = model->files_count; index-- > 0;) {
+        const struct file *file = &model->files[index];
+        if (!needed[index]) continue;
+        if (file->generate && !name_is_file(file->name)) {
+            model->error = arena_format(model->arena, "%s:1:1: " FILE_NAME_RULE, file->name);
+            return;
+        }
+        for (size_t import = 0; import < file->imports_count; import++) {
+            needed[file->imports[import] - model->files] = true;
+            if (name_is_file(file->imports[import]->name)) continue;
+            const int32_t path[] = {PATH_FILE_IMPORT, (int32_t)import};
+            const struct place place = place_find(file, path, 2);
+            model->error = arena_format(model->arena, "%s:%d:%d: imports \"%s\"; " FILE_NAME_RULE, file->name,
+                                        place.line, place.column, file->imports[import]->name);
+            return;
+        }
     }
 }
 
@@ -173,7 +217,7 @@ static void services_build(struct model *model, struct file *file) {
         google_protobuf_FileDescriptorProto_service(file->descriptor, &count);
     file->services = arena_allocate(model->arena, (count + 1) * sizeof *file->services);
     file->services_count = count;
-    for (size_t index = 0; index < count; index++) {
+    for (size_t index = 0; index < count && model->error == NULL; index++) {
         service_build(model, file, index, sources[index], &file->services[index]);
     }
 }
@@ -204,6 +248,7 @@ bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, u
     for (size_t index = 0; index < model->files_count && model->error == NULL; index++) {
         imports_build(model, &model->files[index]);
     }
+    if (model->error == NULL) file_names_check(model);
     for (size_t index = 0; index < model->files_count && model->error == NULL; index++) {
         services_build(model, &model->files[index]);
     }

@@ -31,6 +31,7 @@ struct method {
     int32_t idempotency; /* google.protobuf.MethodOptions.IdempotencyLevel */
     upb_StringView comment;
     struct place place;
+    int32_t path[4]; /* of its place */
 };
 
 struct service {
@@ -42,6 +43,7 @@ struct service {
     bool deprecated;        /* it or its file */
     upb_StringView comment; /* before it, or else behind it */
     struct place place;
+    int32_t path[2];
 };
 
 struct file {
@@ -63,10 +65,10 @@ struct model {
 };
 
 /* Field numbers of FileDescriptorProto (google/protobuf/descriptor.proto), which begin the paths of source locations. */
-enum { PATH_FILE_MESSAGE = 4, PATH_FILE_ENUM = 5, PATH_FILE_SERVICE = 6 };
+enum { PATH_FILE_IMPORT = 3, PATH_FILE_MESSAGE = 4, PATH_FILE_ENUM = 5, PATH_FILE_SERVICE = 6 };
 
-/* Where message, enum or service `index` of a file is declared. */
-struct place place_find(const struct file *file, int32_t kind, size_t index);
+/* Where something is declared; `path` is that of SourceCodeInfo.Location. 1:1 when protoc did not say. */
+struct place place_find(const struct file *file, const int32_t *path, size_t path_count);
 
 /* Builds the model. False: `ret_model->error` says where and what. */
 bool model_build(const google_protobuf_compiler_CodeGeneratorRequest *request, upb_Arena *arena,

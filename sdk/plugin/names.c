@@ -23,6 +23,32 @@ static const char reserved[] =
     " va_start virtual void volatile wchar_t while xor xor_eq"
     " ";
 
+/* The identifier that `name` begins with; 0: none. */
+static size_t identifier_size(const char *name) {
+    if (isdigit((unsigned char)*name)) return 0;
+    size_t size = 0;
+    while (isalnum((unsigned char)name[size]) || name[size] == '_') size++;
+    return size;
+}
+
+bool name_is_full(const char *name) {
+    for (;;) {
+        const size_t size = identifier_size(name);
+        if (size == 0 || name[size] == '\0') return size > 0;
+        if (name[size] != '.') return false;
+        name += size + 1;
+    }
+}
+
+bool name_is_file(const char *name) {
+    if (!isalpha((unsigned char)*name) && *name != '_') return false;
+    for (const char *at = name; *at != '\0'; at++) {
+        if (!isalnum((unsigned char)*at) && strchr("_./", *at) == NULL) return false;
+    }
+    const char *dot = strrchr(name, '.');
+    return dot == NULL || strchr(dot, '/') == NULL;
+}
+
 const char *name_full(upb_Arena *arena, upb_StringView package, upb_StringView name) {
     if (package.size == 0) return arena_format(arena, "%.*s", (int)name.size, name.data);
     return arena_format(arena, "%.*s.%.*s", (int)package.size, package.data, (int)name.size, name.data);
@@ -54,14 +80,15 @@ static bool is_limit(const char *name) {
 
 bool name_is_reserved(const char *name) {
     const size_t size = strlen(name);
+    if (size == 0) return false;
     for (const char *at = strstr(reserved, name); at != NULL; at = strstr(at + 1, name)) {
         if (at > reserved && at[-1] == ' ' && at[size] == ' ') return true;
     }
-    return is_limit(name);
+    return false;
 }
 
 const char *name_slot(upb_Arena *arena, const char *method) {
-    return name_is_reserved(method) ? arena_format(arena, "%s_", method) : method;
+    return name_is_reserved(method) || is_limit(method) ? arena_format(arena, "%s_", method) : method;
 }
 
 const char *name_guard(upb_Arena *arena, const char *stem) {

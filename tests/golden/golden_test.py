@@ -205,6 +205,22 @@ class BadProtoTest(unittest.TestCase):
                 self.assertEqual(expected.read_text(encoding="utf-8"), run.stderr)
                 self.assertEqual({}, tree(pathlib.Path(output)), "something was made of a proto that is refused")
 
+    def test_compilers_would_refuse_them_too(self):
+        """What is refused because of upb's generator: its output is no C, or no C++."""
+        refused = [proto for proto in protos(HERE / "bad")
+                   if str(proto).startswith(("upb_", "reserved_", "2fa", "dash-")) and "extension" not in str(proto)]
+        self.assertGreater(len(refused), 9)
+        for proto in refused:
+            with self.subTest(proto=str(proto)), tempfile.TemporaryDirectory() as output:
+                subprocess.run(["protoc", f"--plugin=protoc-gen-upb={UPB_PLUGIN}", f"--upb_out={output}",
+                                f"-I{HERE / 'bad'}", str(proto)], cwd=HERE / "bad", check=True)
+                codes = [subprocess.run([*command, "-w", "-fsyntax-only", "-isystem", str(RUNFILES / "upb"),
+                                         f"-I{output}", str(pathlib.Path(output, proto.with_suffix(suffix)))],
+                                        capture_output=True, check=False).returncode
+                         for command, suffix in ((["gcc", "-std=gnu11"], ".upb.c"),
+                                                 (["g++", "-std=c++17", "-x", "c++"], ".upb.h"))]
+                self.assertNotEqual([0, 0], codes)
+
     def test_bytes_that_are_no_request(self):
         for data in (b"\xff\xff\xff", b"\x0a", b"orders.proto"):
             run = subprocess.run([PLUGIN], input=data, capture_output=True, check=False)

@@ -16,8 +16,7 @@ extern "C" {
 
 /* --- comments.Notes --- */
 
-/** *
- * Stars at the beginning,
+/** Stars at the beginning,
  *   and an indented line;
  * `code with <tags>, @commands and \n`, \<b>tags\</b>, an \&amp;, a \#link and 100\%sure. */
 extern const daybook_service comments_Notes_service;

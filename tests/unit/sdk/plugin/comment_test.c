@@ -35,6 +35,11 @@ Test(comment, keeps_its_lines) {
     expect_written("  /** One.\n   *\n   * Two. */\n");
 }
 
+Test(comment, a_block_of_two_stars_is_none_of_three) {
+    expect("*\n One.\n Two. ", "/** One.\n * Two. */\n");
+    expect("* One. ", "/** One. */\n");
+}
+
 Test(comment, none_writes_nothing) {
     expect("", "");
     expect("\n \n", "");

@@ -1,6 +1,7 @@
 /* What protoc's request says, and what is wrong with it. The text that is made of a model has its goldens in
  * tests/golden. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "sdk/plugin/model.h"
 
@@ -91,7 +92,58 @@ Test(model, a_file_that_is_not_there) {
 Test(model, an_import_that_is_not_there) {
     file_type *file = file_add("a.proto", "a");
     google_protobuf_FileDescriptorProto_add_dependency(file, view("b.proto"), arena);
-    expect_error("a.proto:1:1: imports \"b.proto\", which protoc did not give");
+    expect_error("a.proto:1:1: imports \"b.proto\", which protoc did not give before it");
+}
+
+Test(model, an_import_that_leads_back) {
+    google_protobuf_FileDescriptorProto_add_dependency(file_add("a.proto", "a"), view("b.proto"), arena);
+    google_protobuf_FileDescriptorProto_add_dependency(file_add("b.proto", "b"), view("a.proto"), arena);
+    expect_error("a.proto:1:1: imports \"b.proto\", which protoc did not give before it");
+}
+
+Test(model, a_file_that_imports_itself) {
+    google_protobuf_FileDescriptorProto_add_dependency(file_add("a.proto", "a"), view("a.proto"), arena);
+    expect_error("a.proto:1:1: imports \"a.proto\", which protoc did not give before it");
+}
+
+Test(model, names_that_are_none) {
+    file_type *file = file_add("a.proto", "a");
+    message_add(file, "Order");
+    service_add(file, "Orders\" ", ".a.Order", ".a.Order");
+    generate("a.proto");
+    expect_error("a.proto:1:1: the service a.Orders\"  has a name that is none");
+}
+
+Test(model, a_file_name_that_is_none_matters_where_it_is_used) {
+    file_add("dash-ed.proto", "a");
+    file_add("mine.proto", "b");
+    generate("mine.proto");
+    struct model model;
+    cr_assert(model_build(request, arena, &model), "%s", model.error);
+    file_type *user = file_add("user.proto", "c");
+    google_protobuf_FileDescriptorProto_add_dependency(user, view("dash-ed.proto"), arena);
+    cr_assert(model_build(request, arena, &model), "%s", model.error);
+    generate("user.proto");
+    cr_assert_not(model_build(request, arena, &model));
+    static const char begin[] = "user.proto:1:1: imports \"dash-ed.proto\"; ";
+    cr_assert_eq(strncmp(model.error, begin, strlen(begin)), 0, "%s", model.error);
+}
+
+Test(model, a_deprecated_service_has_deprecated_methods) {
+    file_type *file = file_add("a.proto", "a");
+    message_add(file, "Order");
+    service_add(file, "Old", ".a.Order", ".a.Order");
+    service_add(file, "New", ".a.Order", ".a.Order");
+    size_t count;
+    google_protobuf_ServiceDescriptorProto **services =
+        google_protobuf_FileDescriptorProto_mutable_service(file, &count);
+    google_protobuf_ServiceOptions_set_deprecated(
+        google_protobuf_ServiceDescriptorProto_mutable_options(services[0], arena), true);
+    generate("a.proto");
+    struct model model;
+    cr_assert(model_build(request, arena, &model), "%s", model.error);
+    cr_assert(model.files[0].services[0].methods[0].deprecated);
+    cr_assert_not(model.files[0].services[1].methods[0].deprecated);
 }
 
 Test(model, a_type_that_is_not_there) {

@@ -36,6 +36,40 @@ Test(names, a_slot_is_the_methods_name_unless_c_or_cpp_have_it) {
     }
 }
 
+Test(names, a_slot_is_no_limit_either) {
+    cr_assert_str_eq(name_slot(arena, "INT64_MAX"), "INT64_MAX_");
+    cr_assert_str_eq(name_slot(arena, "UINT8_C"), "UINT8_C_");
+    cr_assert_str_eq(name_slot(arena, "MAX"), "MAX");
+    cr_assert_str_eq(name_slot(arena, "_MAX"), "_MAX");
+}
+
+Test(names, words_are_reserved_whole) {
+    cr_assert(name_is_reserved("co_await"));
+    cr_assert(name_is_reserved("BIG_ENDIAN"));
+    cr_assert(name_is_reserved("xor_eq"));
+    static const char *const free[] = {"co", "await", "_await", "EDITION_MAX", ""};
+    for (size_t index = 0; index < sizeof free / sizeof free[0]; index++) {
+        cr_assert_not(name_is_reserved(free[index]), "%s", free[index]);
+    }
+}
+
+Test(names, full_names_and_files) {
+    cr_assert(name_is_full("_a1"));
+    cr_assert(name_is_full("a.b_.C3"));
+    static const char *const none[] = {"", "1a", "a.1", ".a", "a.", "a..b", "a b", "a-b", "\xc3\xa4"};
+    for (size_t index = 0; index < sizeof none / sizeof none[0]; index++) {
+        cr_assert_not(name_is_full(none[index]), "%s", none[index]);
+    }
+    cr_assert(name_is_file("shop.v1/orders.old.proto"));
+    cr_assert(name_is_file("_shop/2fa.proto"));
+    cr_assert(name_is_file("orders"));
+    static const char *const bad[] = {"",           "2fa.proto",  "a-b.proto", "a b.proto",
+                                      "a\"b.proto", "a\\b.proto", "a.b/c",     "/a"};
+    for (size_t index = 0; index < sizeof bad / sizeof bad[0]; index++) {
+        cr_assert_not(name_is_file(bad[index]), "%s", bad[index]);
+    }
+}
+
 Test(names, a_guard_is_made_of_capitals) {
     cr_assert_str_eq(name_guard(arena, "shop/v1/my-orders"), "SHOP_V1_MY_ORDERS_GRPC_H_");
 }
