@@ -116,20 +116,20 @@ class CompileTest(unittest.TestCase):
                 with self.subTest(header=header.name, language=language):
                     self.compile(command, header, *WARNINGS, "-fsyntax-only")
 
-    def everything(self, language):
+    def everything(self, language, generated=HERE / "out"):
         """One file of all headers that takes the address of every function, so that none is left out as unused."""
-        headers = sorted((HERE / "out").rglob("*.grpc.h"))
+        headers = sorted(generated.rglob("*.grpc.h"))
         names = [name for header in headers for name in functions(header)]
-        self.assertGreater(len(names), 500)
+        self.assertGreater(len(names), 150)
         self.assertEqual(len(names), len(set(names)))
         cast = "reinterpret_cast<function *>({})" if language.startswith("C++") else "(function *){}"
-        lines = [f'#include "{header.relative_to(HERE / "out")}"' for header in headers]
+        lines = [f'#include "{header.relative_to(generated)}"' for header in headers]
         lines += ["typedef void function(void);", "extern function *const all[];", "function *const all[] = {"]
         lines += ["    " + cast.format(name) + "," for name in names] + ["};"]
         source, made = self.output / "everything.c", self.output / f"everything-{language}.o"
         source.write_text("\n".join(lines), encoding="utf-8")
         self.compile(LANGUAGES[language], source, *WARNINGS, "-Wno-deprecated-declarations", "-Wno-cast-function-type",
-                     "-fPIC", "-c", "-o", str(made))
+                     "-fPIC", "-c", "-o", str(made), generated=generated)
         return made
 
     def test_every_function_compiles_where_it_is_used(self):
@@ -166,6 +166,53 @@ class CompileTest(unittest.TestCase):
             path.read_text(encoding="utf-8") for path in (RUNFILES / "daybook/sdk/include").rglob("*.h"))))
         self.assertIn("daybook_stream_writes_done", foreign)
         self.assertEqual(set(), foreign - declared)
+
+    def variant(self, option):
+        """What is made with an option: compiled in C and, with every function used, in C and C++."""
+        folder = self.output / option.replace("/", "_")
+        folder.mkdir()
+        run = protoc(HERE / "in", folder, protos(HERE / "in"), [f"--grpc-c_opt={option}"])
+        self.assertEqual(0, run.returncode, run.stderr)
+        return folder
+
+    def test_one_half_alone(self):
+        whole = tree(HERE / "out")
+        halves = {half: self.variant(f"{other}=false") for half, other in (("client", "server"), ("server", "client"))}
+        for name, text in whole.items():
+            lines = {half: (folder / name).read_text(encoding="utf-8").splitlines() for half, folder in halves.items()}
+            for half in halves:
+                self.assertLessEqual(set(lines[half][3 if name.endswith(".h") else 0:]), set(text.splitlines()) | {"    NULL,"})
+            if name.endswith(".h"):
+                made = {half: functions(folder / name) for half, folder in halves.items()}
+                self.assertEqual(sorted(functions(HERE / "out" / name)), sorted(made["client"] + made["server"]))
+                self.assertNotIn("server", "".join(lines["client"][3:]).replace("the server", ""))
+                self.assertNotRegex("".join(lines["server"]), r"daybook_(call|stream|client)\b")
+            else:
+                self.assertNotRegex("".join(lines["client"]), "_service|_dispatch|daybook__")
+                self.assertEqual(text.splitlines(), lines["server"])
+        for half, folder in halves.items():
+            for language in LANGUAGES:
+                with self.subTest(half=half, language=language):
+                    self.everything(language, folder)
+            for source in sorted(folder.rglob("*.grpc.c")):
+                self.compile(LANGUAGES["C11"], source, *WARNINGS, "-fsyntax-only", generated=folder)
+
+    def test_without_descriptors(self):
+        folder, whole = self.variant("descriptors=false"), tree(HERE / "out")
+        for name, text in tree(folder).items():
+            if name.endswith(".h"):
+                self.assertEqual(whole[name], text)
+                continue
+            without = re.sub(r"static const (uint8_t daybook__descriptor_|daybook_file )[^;]*;\n+", "", whole[name])
+            without = re.sub(r"daybook__files, \d+\}", "NULL, 0}", without)
+            self.assertEqual(without, text)
+            self.compile(LANGUAGES["C11"], folder / name, *WARNINGS, "-fsyntax-only", generated=folder)
+
+    def test_a_prefix_of_includes(self):
+        whole = tree(HERE / "out")
+        for name, text in tree(self.variant("include_prefix=made/by protoc/")).items():
+            prefixed = re.sub(r'#include "(?!daybook/|google/protobuf/)', '#include "made/by protoc/', whole[name])
+            self.assertEqual(prefixed, text)
 
     def test_macros_of_the_headers_are_no_names_of_handlers(self):
         """Whatever a generated header makes a macro gets a '_' as the name of a handler."""

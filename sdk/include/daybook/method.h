@@ -69,7 +69,8 @@ typedef struct daybook_service {
     const char *full_name;         /**< "daybook.v1.EventStore" */
     const daybook_method *methods; /**< in the proto's order */
     size_t methods_count;          /**< how many there are */
-    /** The proto that declares the service and everything it imports, each after what it imports. */
+    /** The proto that declares the service and everything it imports, each after what it imports. None of them where the
+     * generator was told descriptors=false: reflection then lists the service and cannot describe it. */
     const daybook_file *const *files;
     size_t files_count; /**< how many there are */
 } daybook_service;

@@ -288,6 +288,37 @@ Test(reflection, sessions_are_bounded_and_come_back) {
     close_session(&session);
 }
 
+/* What the generator makes with descriptors=false: the service is listed, and cannot be described. */
+Test(reflection, a_service_without_descriptors) {
+    static const daybook_v1_EventStore_handlers event_store;
+    static const daybook_v1_Admin_handlers admin;
+    daybook_service bare = daybook_v1_Admin_service;
+    bare.files = NULL;
+    bare.files_count = 0;
+    daybook_status status;
+    struct session session = {.arena = upb_Arena_New()};
+    session.server = daybook_server_open(&(daybook_server_options){.listen = "127.0.0.1:0"}, &status);
+    cr_assert_not_null(session.server);
+    cr_assert(daybook_server_add_service(session.server, &bare, &admin, NULL, &status));
+    cr_assert(daybook_v1_EventStore_serve(session.server, &event_store, NULL, &status));
+    cr_assert(daybook_server_start(session.server, &status), "%s", status.message);
+    session.channel = raw_channel_open(daybook_server_port(session.server));
+    session.call = raw_call_start(session.channel, PATH_V1, RAW_TIMEOUT_NONE, NULL);
+
+    reflection_request *request = new_request(&session);
+    grpc_reflection_v1_ServerReflectionRequest_set_list_services(request, upb_StringView_FromString("*"));
+    size_t count;
+    const grpc_reflection_v1_ServiceResponse *const *services = grpc_reflection_v1_ListServiceResponse_service(
+        grpc_reflection_v1_ServerReflectionResponse_list_services_response(ask(&session, request)), &count);
+    cr_assert_eq(count, 5);
+    cr_assert(upb_StringView_IsEqual(grpc_reflection_v1_ServiceResponse_name(services[0]),
+                                     upb_StringView_FromString("daybook.v1.Admin")));
+    cr_assert_eq(error_code(ask_symbol(&session, "daybook.v1.Admin")), DAYBOOK_NOT_FOUND);
+    cr_assert_eq(error_code(ask_file(&session, "daybook/v1/admin.proto")), DAYBOOK_NOT_FOUND);
+    cr_assert_eq(error_code(ask_symbol(&session, "daybook.v1.EventStore")), DAYBOOK_OK);
+    close_session(&session);
+}
+
 Test(reflection, can_be_left_out) {
     daybook_server *server = open_server(1);
     struct raw_channel *channel = raw_channel_open(daybook_server_port(server));
