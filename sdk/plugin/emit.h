@@ -9,8 +9,8 @@
 #include "sdk/plugin/options.h"
 #include "sdk/plugin/writer.h"
 
-/* The one place of the generator's version. */
-#define PLUGIN_VERSION "0.1.0"
+/* The generator's version, which is that of everything released with it (sdk/version.bzl). */
+extern const char plugin_version[];
 
 void emit_header(struct writer *writer, const struct model *model, const struct file *file,
                  const struct options *options);

@@ -59,7 +59,7 @@ static int explain(FILE *stream, int code) {
 int main(int arguments_count, char **arguments) {
     if (arguments_count == 2 && strcmp(arguments[1], "--help") == 0) return explain(stdout, 0);
     if (arguments_count == 2 && strcmp(arguments[1], "--version") == 0) {
-        return printf("protoc-gen-grpc-c %s\n", PLUGIN_VERSION) > 0 && fflush(stdout) == 0 ? 0 : 1;
+        return printf("protoc-gen-grpc-c %s\n", plugin_version) > 0 && fflush(stdout) == 0 ? 0 : 1;
     }
     if (arguments_count > 1 || isatty(STDIN_FILENO)) return explain(stderr, 2);
     upb_Arena *arena = upb_Arena_New();
