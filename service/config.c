@@ -25,7 +25,7 @@ struct setting {
     const char *name;
     const char *argument; /* NULL for a switch */
     const char *help;
-    const char *fallback;
+    const char *fallback; /* NULL: not set */
     enum setting_kind kind;
     size_t offset;
     uint64_t minimum;
@@ -58,6 +58,13 @@ static const struct setting settings[] = {
      SETTING_NUMBER, SETTING_AT(log_map_bytes), MIB(16), GIB(16384)},
     {"remote-file-system", NULL, "allow the data directory on a network file system, where LMDB is not safe", "false",
      SETTING_SWITCH, SETTING_AT(remote_file_system), 0, 0},
+    {"tls-certificate", "FILE",
+     "certificate of the daemon, then those between it and its authority (PEM): connections are encrypted", NULL,
+     SETTING_TEXT, SETTING_AT(tls_certificate), 0, 0},
+    {"tls-key", "FILE", "key of the certificate (PEM, without a passphrase)", NULL, SETTING_TEXT, SETTING_AT(tls_key),
+     0, 0},
+    {"tls-client-authorities", "FILE", "authorities of clients (PEM): only clients with a certificate of theirs get in",
+     NULL, SETTING_TEXT, SETTING_AT(tls_client_authorities), 0, 0},
 };
 
 enum { SETTINGS_COUNT = sizeof settings / sizeof settings[0], OPTION_KEY_FIRST = 0x100 };
@@ -161,6 +168,7 @@ static result defaults_and_environment(struct config *config, struct problem *re
         variable_name(&settings[index], name, sizeof name);
         const char *value = getenv(name);
         if (value == NULL) value = settings[index].fallback;
+        if (value == NULL) continue;
         TRY(setting_set(&settings[index], value, name, config, ret_problem));
     }
     return RESULT_OK;
@@ -185,6 +193,7 @@ static error_t option_parse(int key, char *argument, struct argp_state *state) {
 static const char documentation[] =
     "daybookd: an event store for microservices, on gRPC and LMDB."
     "\vEach option is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag wins over its variable.\n\n"
+    "Certificates and keys are read at the start alone: a new one takes a restart.\n\n"
     "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n\n"
     "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store is damaged or of another format, 69 the address "
     "cannot be bound, 70 out of memory or threads, 73 the directory cannot be used, 74 the disk failed, 75 another daemon "
@@ -195,7 +204,8 @@ static result flags(int argc, char **argv, struct config *config, struct problem
     char helps[SETTINGS_COUNT][160];
     for (size_t index = 0; index < SETTINGS_COUNT; index++) {
         const struct setting *setting = &settings[index];
-        (void)snprintf(helps[index], sizeof helps[index], "%s (default: %s)", setting->help, setting->fallback);
+        (void)snprintf(helps[index], sizeof helps[index], "%s (default: %s)", setting->help,
+                       setting->fallback == NULL ? "none" : setting->fallback);
         options[index] = (struct argp_option){
             .name = setting->name, .key = OPTION_KEY_FIRST + (int)index, .arg = setting->argument, .doc = helps[index]};
     }
@@ -207,10 +217,32 @@ static result flags(int argc, char **argv, struct config *config, struct problem
     return parse.outcome;
 }
 
+/* Half of what TLS needs is a mistake, and must not become a daemon without it. */
+static result tls_check(const struct config *config, struct problem *ret_problem) {
+    if (config->tls_certificate != NULL && config->tls_key == NULL) {
+        problem_set(ret_problem, "--tls-certificate is given without --tls-key");
+        return failure_result(FAILURE_INPUT);
+    }
+    if (config->tls_certificate == NULL && config->tls_key != NULL) {
+        problem_set(ret_problem, "--tls-key is given without --tls-certificate");
+        return failure_result(FAILURE_INPUT);
+    }
+    if (config->tls_certificate == NULL && config->tls_client_authorities != NULL) {
+        problem_set(ret_problem, "--tls-client-authorities is given without --tls-certificate and --tls-key");
+        return failure_result(FAILURE_INPUT);
+    }
+    return RESULT_OK;
+}
+
+static const char *text_or_none(const char *text) {
+    return text == NULL ? "none" : text;
+}
+
 result config_parse(int argc, char **argv, struct config *ret_config, struct problem *ret_problem) {
     struct config config = {0};
     TRY(defaults_and_environment(&config, ret_problem));
     TRY(flags(argc, argv, &config, ret_problem));
+    TRY(tls_check(&config, ret_problem));
     *ret_config = config;
     return RESULT_OK;
 }
@@ -222,5 +254,7 @@ void config_log(const struct config *config) {
              log_number(config->grpc_threads), "reader_threads", log_number(config->reader_threads),
              "retention_interval_ms", log_number(config->retention_interval_ms), "id_index", config->id_index_text,
              "log_map_bytes", log_number(config->log_map_bytes), "remote_file_system",
-             config->remote_file_system ? "true" : "false");
+             config->remote_file_system ? "true" : "false", "tls_certificate", text_or_none(config->tls_certificate),
+             "tls_key", text_or_none(config->tls_key), "tls_client_authorities",
+             text_or_none(config->tls_client_authorities));
 }

@@ -28,6 +28,10 @@ struct config {
     uint64_t retention_interval_ms;
     uint64_t log_map_bytes;
     bool remote_file_system;
+    /* PEM files, NULL when not given: the certificate and its key come together, authorities of clients only with them. */
+    const char *tls_certificate;
+    const char *tls_key;
+    const char *tls_client_authorities;
 };
 
 /* Parses; --help and --version print and exit 0. FAILURE_INPUT: the problem says which setting is wrong and what is

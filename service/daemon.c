@@ -132,8 +132,13 @@ static uint32_t grpc_threads_count(const struct config *config) {
 }
 
 static bool server_open(struct daemon *daemon, const struct config *config, daybook_status *ret_status) {
-    const daybook_server_options options = {
-        .listen = config->listen, .message_bytes_max = REQUEST_BYTES_MAX, .threads_count = grpc_threads_count(config)};
+    const daybook_tls_options tls = {.certificate_file = config->tls_certificate,
+                                     .key_file = config->tls_key,
+                                     .authorities_file = config->tls_client_authorities};
+    const daybook_server_options options = {.listen = config->listen,
+                                            .message_bytes_max = REQUEST_BYTES_MAX,
+                                            .threads_count = grpc_threads_count(config),
+                                            .tls = config->tls_certificate == NULL ? NULL : &tls};
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
                                .compactor = daemon->compactor,
@@ -172,7 +177,9 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
     }
     daybook_status status;
     if (!server_open(daemon, config, &status)) {
-        *ret_exit = status.code == DAYBOOK_RESOURCE_EXHAUSTED ? DAEMON_EXIT_RESOURCES : DAEMON_EXIT_ADDRESS;
+        *ret_exit = status.code == DAYBOOK_RESOURCE_EXHAUSTED ? DAEMON_EXIT_RESOURCES
+                    : status.code == DAYBOOK_INVALID_ARGUMENT ? DAEMON_EXIT_USAGE
+                                                              : DAEMON_EXIT_ADDRESS;
         problem_set(ret_problem, "cannot serve on %s: %s", config->listen, status.message);
         return daemon_close(daemon);
     }

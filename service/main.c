@@ -16,6 +16,12 @@ static int fail(enum daemon_exit code, const struct problem *problem) {
     return (int)code;
 }
 
+/* How connections are protected. */
+static const char *tls_text(const struct config *config) {
+    if (config->tls_certificate == NULL) return "off";
+    return config->tls_client_authorities == NULL ? "server" : "mutual";
+}
+
 static int serve(const struct config *config, struct signals *signals) {
     struct problem problem;
     enum daemon_exit code = DAEMON_EXIT_OK;
@@ -25,7 +31,7 @@ static int serve(const struct config *config, struct signals *signals) {
     if (daemon == NULL) return fail(code, &problem);
     log_info("serving", "port", log_number(daemon_port(daemon)), "started_ms",
              log_number((uint64_t)(clock_monotonic_ns() - begun_ns) / 1000000), "descriptors_max",
-             log_number(descriptors_count));
+             log_number(descriptors_count), "tls", tls_text(config));
 
     enum stop_reason reason;
     while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET) daemon_rest(daemon);

@@ -35,9 +35,15 @@ static uint64_t number_of(const struct config *config, size_t number) {
 
 /* Variables of the machine must not decide a test. */
 static void setup(void) {
-    static const char *const variables[] = {
-        "DAYBOOK_DATA",    "DAYBOOK_LISTEN", "DAYBOOK_LOG_LEVEL", "DAYBOOK_LOG_FORMAT", "DAYBOOK_REMOTE_FILE_SYSTEM",
-        "DAYBOOK_ID_INDEX"};
+    static const char *const variables[] = {"DAYBOOK_DATA",
+                                            "DAYBOOK_LISTEN",
+                                            "DAYBOOK_LOG_LEVEL",
+                                            "DAYBOOK_LOG_FORMAT",
+                                            "DAYBOOK_REMOTE_FILE_SYSTEM",
+                                            "DAYBOOK_ID_INDEX",
+                                            "DAYBOOK_TLS_CERTIFICATE",
+                                            "DAYBOOK_TLS_KEY",
+                                            "DAYBOOK_TLS_CLIENT_AUTHORITIES"};
     for (size_t index = 0; index < sizeof variables / sizeof variables[0]; index++) unsetenv(variables[index]);
     for (size_t index = 0; index < NUMBERS_COUNT; index++) unsetenv(numbers[index].variable);
 }
@@ -257,4 +263,24 @@ Test(config, the_index_of_ids_is_permanent_or_a_window) {
                        wrong[index]);
         expect_refused(ARGUMENTS("--id-index", wrong[index]), text);
     }
+}
+
+Test(config, tls_is_whole_or_not_there) {
+    struct config config = config_of(ARGUMENTS());
+    cr_assert_null(config.tls_certificate);
+    cr_assert_null(config.tls_key);
+    cr_assert_null(config.tls_client_authorities);
+    config = config_of(ARGUMENTS("--tls-certificate=c", "--tls-key=k"));
+    cr_assert_str_eq(config.tls_certificate, "c");
+    cr_assert_str_eq(config.tls_key, "k");
+    cr_assert_null(config.tls_client_authorities);
+    setenv("DAYBOOK_TLS_CERTIFICATE", "c", 1);
+    expect_refused(ARGUMENTS(), "--tls-certificate is given without --tls-key");
+    cr_assert_str_eq(config_of(ARGUMENTS("--tls-key=k", "--tls-client-authorities=a")).tls_client_authorities, "a");
+    unsetenv("DAYBOOK_TLS_CERTIFICATE");
+    expect_refused(ARGUMENTS("--tls-key=k", "--tls-client-authorities=a"),
+                   "--tls-key is given without --tls-certificate");
+    expect_refused(ARGUMENTS("--tls-client-authorities=a"),
+                   "--tls-client-authorities is given without --tls-certificate and --tls-key");
+    expect_refused(ARGUMENTS("--tls-key="), "--tls-key is empty");
 }
