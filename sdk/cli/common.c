@@ -9,15 +9,27 @@
 
 #define SERVER_DEFAULT "127.0.0.1:50051"
 
-enum { KEY_SERVER = 0x200, KEY_TIMEOUT, KEY_JSON };
+enum {
+    KEY_SERVER = 0x200,
+    KEY_TIMEOUT,
+    KEY_JSON,
+    KEY_TLS,
+    KEY_TLS_AUTHORITIES,
+    KEY_TLS_CERTIFICATE,
+    KEY_TLS_KEY,
+    KEY_TOKEN
+};
 
 void common_init(struct common *common) {
     static daybook_details details;
+    static struct security security;
     const char *server = getenv("DAYBOOK_SERVER");
     *common = (struct common){.server = server != NULL && server[0] != '\0' ? server : SERVER_DEFAULT,
                               .timeout_ms = COMMAND_TIMEOUT_DEFAULT_MS,
+                              .security = &security,
                               .details = &details};
     details.size = 0;
+    memset(&security, 0, sizeof security);
 }
 
 uint64_t common_number(struct argp_state *state, const char *text, const char *what) {
@@ -28,6 +40,28 @@ uint64_t common_number(struct argp_state *state, const char *text, const char *w
         argp_error(state, "%s is \"%s\": a number is needed", what, text);
     }
     return number;
+}
+
+static error_t security_parse(int key, const char *argument, struct security *security) {
+    switch (key) {
+    case KEY_TLS:
+        security->tls = true;
+        return 0;
+    case KEY_TLS_AUTHORITIES:
+        security->authorities_file = argument;
+        return 0;
+    case KEY_TLS_CERTIFICATE:
+        security->certificate_file = argument;
+        return 0;
+    case KEY_TLS_KEY:
+        security->key_file = argument;
+        return 0;
+    case KEY_TOKEN:
+        security->token_file = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -46,7 +80,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         common->json = true;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return security_parse(key, argument, common->security);
     }
 }
 
@@ -54,6 +88,11 @@ static const struct argp_option options[] = {
     {"server", KEY_SERVER, "HOST:PORT", 0, "the daemon (DAYBOOK_SERVER, else " SERVER_DEFAULT ")", 10},
     {"timeout-ms", KEY_TIMEOUT, "MILLISECONDS", 0, "how long to wait for an answer (10000)", 10},
     {"json", KEY_JSON, NULL, 0, "one JSON object a line", 10},
+    {"tls", KEY_TLS, NULL, 0, "encrypt the connection; the next three mean it, too", 11},
+    {"tls-authorities", KEY_TLS_AUTHORITIES, "FILE", 0, "whom to trust (PEM); else the system's authorities", 11},
+    {"tls-certificate", KEY_TLS_CERTIFICATE, "FILE", 0, "own certificate for a daemon that asks for one (PEM)", 11},
+    {"tls-key", KEY_TLS_KEY, "FILE", 0, "its key (PEM)", 11},
+    {"token-file", KEY_TOKEN, "FILE", 0, "send the token in this file with every call, over TLS alone", 11},
     {0},
 };
 
@@ -70,7 +109,9 @@ void common_parse(const struct argp *argp, int argc, char **argv, void *input) {
 
 int common_run(const struct common *common, common_body *body, void *context) {
     daybook_status status;
-    daybook_client *client = daybook_client_open(&(daybook_client_options){.target = common->server}, &status);
+    daybook_client_options client_options = {.target = common->server};
+    if (!security_apply(common->security, &client_options)) return EXIT_USAGE;
+    daybook_client *client = daybook_client_open(&client_options, &status);
     if (client == NULL) {
         (void)fprintf(stderr, "daybook: --server \"%s\": %s\n", common->server, status.message);
         return status.code == DAYBOOK_RESOURCE_EXHAUSTED ? EXIT_RESOURCES : EXIT_USAGE;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daybook/daybook.h"
+#include "sdk/cli/security.h"
 
 enum exit_code {
     EXIT_REFUSED = 1,
@@ -27,6 +28,7 @@ struct common {
     const char *server;
     uint32_t timeout_ms;
     bool json;
+    struct security *security;
     daybook_details *details; /* of the last call: what its error says beyond the status */
 };
 

@@ -1,0 +1,177 @@
+"""TLS and mutual TLS of the real daemon: Python, grpcurl and the command, with certificates that are made here."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import harness
+from harness import event_store_pb2, event_store_pb2_grpc, grpc
+
+
+class Certificates:
+    """An authority and what it signs, as PEM files in a directory."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+
+    def path(self, name):
+        return str(self.directory / name)
+
+    def read(self, name):
+        return (self.directory / name).read_bytes()
+
+    def _openssl(self, *arguments):
+        result = harness.run(["openssl", *arguments])
+        if result.returncode != 0:
+            raise AssertionError(result.stderr)
+
+    def authority(self, name):
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                      "-subj", f"/CN={name}", "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.crt"))
+
+    def issue(self, authority, name, alternative_names):
+        extensions = self.directory / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={alternative_names}\n")
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                      "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.csr"))
+        self._openssl("x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path(f"{authority}.crt"), "-CAkey",
+                      self.path(f"{authority}.key"), "-CAcreateserial", "-days", "1", "-extfile", str(extensions),
+                      "-out", self.path(f"{name}.crt"))
+
+
+class TlsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="daybook-test-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
+        cls.certificates = Certificates(cls.directory)
+        for authority in ("authority", "stranger"):
+            cls.certificates.authority(authority)
+        cls.certificates.issue("authority", "server", "IP:127.0.0.1")
+        cls.certificates.issue("authority", "client", "DNS:client.example")
+        cls.certificates.issue("stranger", "intruder", "DNS:client.example")
+
+    def start(self, *flags):
+        data = tempfile.mkdtemp(prefix="data-", dir=self.directory)
+        path = self.certificates.path
+        daemon = harness.Daemon(data, "--tls-certificate", path("server.crt"), "--tls-key", path("server.key"), *flags)
+        self.addCleanup(os.unlink, daemon.log.name)
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def start_mutual(self):
+        return self.start("--tls-client-authorities", self.certificates.path("authority.crt"))
+
+    def daybook(self, daemon, *arguments, code=0):
+        result = harness.run([harness.DAYBOOK, *arguments, "--server", daemon.address])
+        self.assertEqual(code, result.returncode, result.stdout + result.stderr)
+        return result.stdout if code == 0 else result.stderr
+
+    def grpcurl(self, daemon, *arguments):
+        return harness.run([harness.GRPCURL, "-connect-timeout", "20", *arguments, daemon.address,
+                            "daybook.v1.EventStore/Head"])
+
+    def python_head(self, daemon, **credentials):
+        with grpc.secure_channel(daemon.address, grpc.ssl_channel_credentials(**credentials)) as channel:
+            store = event_store_pb2_grpc.EventStoreStub(channel)
+            return store.Head(event_store_pb2.HeadRequest(), timeout=harness.PATIENCE_SECONDS).head
+
+    def trust(self):
+        return ("--tls-authorities", self.certificates.path("authority.crt"))
+
+    def show(self, name):
+        return ("--tls-certificate", self.certificates.path(f"{name}.crt"), "--tls-key",
+                self.certificates.path(f"{name}.key"))
+
+    def test_a_server_with_a_certificate(self):
+        daemon = self.start()
+        self.assertIn("tls=server", daemon.log_text())
+        self.daybook(daemon, "append", "order-1", "OrderPlaced", '{"total":42}', *self.trust())
+        self.assertEqual("1\n", self.daybook(daemon, "head", *self.trust()))
+        shown = self.grpcurl(daemon, "-cacert", self.certificates.path("authority.crt"))
+        self.assertEqual("1", json.loads(shown.stdout)["head"], shown.stderr)
+        self.assertEqual(1, self.python_head(daemon, root_certificates=self.certificates.read("authority.crt")))
+
+    def test_who_does_not_speak_tls_or_does_not_trust_gets_nowhere(self):
+        daemon = self.start()
+        self.assertIn("cannot reach", self.daybook(daemon, "head", code=69))
+        self.assertIn("cannot reach", self.daybook(daemon, "head", "--tls", code=69))
+        stranger = self.certificates.path("stranger.crt")
+        self.assertIn("cannot reach", self.daybook(daemon, "head", "--tls-authorities", stranger, code=69))
+        self.assertNotEqual(0, self.grpcurl(daemon, "-plaintext").returncode)
+        self.assertNotEqual(0, self.grpcurl(daemon, "-cacert", stranger).returncode)
+        self.assertEqual("0\n", self.daybook(daemon, "head", *self.trust()))
+
+    def test_mutual_tls(self):
+        daemon = self.start_mutual()
+        self.assertIn("tls=mutual", daemon.log_text())
+        self.assertEqual("0\n", self.daybook(daemon, "head", *self.trust(), *self.show("client")))
+        self.assertIn("cannot reach", self.daybook(daemon, "head", *self.trust(), code=69))
+        self.assertIn("cannot reach", self.daybook(daemon, "head", *self.trust(), *self.show("intruder"), code=69))
+        path = self.certificates.path
+        with_certificate = self.grpcurl(daemon, "-cacert", path("authority.crt"), "-cert", path("client.crt"), "-key",
+                                        path("client.key"))
+        self.assertEqual(0, with_certificate.returncode, with_certificate.stderr)
+        self.assertNotEqual(0, self.grpcurl(daemon, "-cacert", path("authority.crt")).returncode)
+        read = self.certificates.read
+        self.assertEqual(0, self.python_head(daemon, root_certificates=read("authority.crt"),
+                                             private_key=read("client.key"), certificate_chain=read("client.crt")))
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.python_head(daemon, root_certificates=read("authority.crt"))
+        self.assertEqual(grpc.StatusCode.UNAVAILABLE, refused.exception.code())
+
+    def test_a_subscription_goes_over_tls(self):
+        daemon = self.start_mutual()
+        arguments = (*self.trust(), *self.show("client"))
+        with subprocess.Popen([str(part) for part in (harness.DAYBOOK, "tail", "--from", "1", "--json", "--server",
+                                                      daemon.address, *arguments)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+            self.addCleanup(lambda: process.poll() is None and process.kill())
+            for number in range(1, 4):
+                self.daybook(daemon, "append", "order-1", "OrderPlaced", *arguments)
+                self.assertEqual(number, json.loads(process.stdout.readline())["position"])
+            process.kill()
+
+    def test_a_token_is_sent_over_tls_alone(self):
+        daemon = self.start()
+        token = pathlib.Path(self.directory) / "token"
+        token.write_text("abc.def\n")
+        self.assertEqual("0\n", self.daybook(daemon, "head", *self.trust(), "--token-file", token))
+        self.assertIn("--tls", self.daybook(daemon, "head", "--token-file", token, code=64))
+        token.write_text("two words\n")
+        self.assertIn("token", self.daybook(daemon, "head", *self.trust(), "--token-file", token, code=64))
+
+    def test_the_commands_own_mistakes(self):
+        daemon = self.start()
+        missing = self.daybook(daemon, "head", "--tls-authorities", self.certificates.path("nothing.crt"), code=64)
+        self.assertIn("nothing.crt", missing)
+        certificate = self.certificates.path("client.crt")
+        self.assertIn("key", self.daybook(daemon, "head", *self.trust(), "--tls-certificate", certificate, code=64))
+
+    def refuse(self, words, *flags, env=None):
+        data = os.path.join(self.directory, "never")
+        result = harness.run([harness.DAYBOOKD, "--data", data, "--listen", "127.0.0.1:0", *flags],
+                             env={**os.environ, **(env or {})})
+        self.assertEqual(64, result.returncode, result.stderr)
+        message = [line for line in result.stderr.splitlines() if line.startswith("daybookd: ")]
+        self.assertEqual(1, len(message), result.stderr)
+        for word in words:
+            self.assertIn(word, message[0])
+
+    def test_the_daemons_own_mistakes(self):
+        path = self.certificates.path
+        self.refuse(["--tls-certificate", "without --tls-key"], "--tls-certificate", path("server.crt"))
+        self.refuse(["--tls-key", "without --tls-certificate"], env={"DAYBOOK_TLS_KEY": path("server.key")})
+        self.refuse(["--tls-client-authorities"], "--tls-client-authorities", path("authority.crt"))
+        self.refuse(["nothing.crt"], "--tls-certificate", path("nothing.crt"), "--tls-key", path("server.key"))
+        self.refuse(["server.key"], "--tls-certificate", path("server.key"), "--tls-key", path("server.key"))
+        self.refuse(["do not belong together"], "--tls-certificate", path("server.crt"), "--tls-key",
+                    path("client.key"))
+
+
+if __name__ == "__main__":
+    harness.main()
