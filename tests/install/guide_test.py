@@ -1,16 +1,19 @@
 """The guide of the SDK, done as its reader does it, with nothing but an installation.
 
 Of each chapter (sdk/guide/N-*.md), in a folder of its own:
-  - a block of code whose first line is a comment with a file's name is that file (the Makefile is chapter 1's);
-    any other block of C must be a part of one of the chapter's files;
+  - a block of code whose first line is a comment with a file's name is that file (the Makefile is one);
+    any other block of C must be a part of one of the files; those of earlier chapters are there, too;
   - the lines `$ command` of a `console` block are run one after the other by one shell, and must print what is below them;
   - `sh` blocks are for the reader alone.
 127.0.0.1:50051 is a daybookd on an empty directory; other ports of this form are made free ones.
 """
 
+import os
 import pathlib
 import re
+import signal
 import socket
+import subprocess
 
 import prefix
 from prefix import ROOT, InstalledTest, environment, run
@@ -52,6 +55,22 @@ def commands_of(text):
     return result
 
 
+def shell(script, folder, env):
+    """Runs a script and gives back what it says; nothing that it has begun outlives it."""
+    process = subprocess.Popen(["bash", "-c", script], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        return process.communicate(timeout=prefix.PATIENCE_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0]
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -63,7 +82,9 @@ class GuideTest(InstalledTest):
         folder = self.directory / name.removesuffix(".md")
         folder.mkdir()
         files, parts = files_of(name)
-        files = {**files_of("1-install.md")[0], **files}
+        for earlier in sorted(GUIDE.glob("[0-9]*.md")):
+            if earlier.name < name:
+                files = {**files_of(earlier.name)[0], **files}
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         for part in parts:
@@ -81,9 +102,9 @@ class GuideTest(InstalledTest):
         script = "".join(f"printf '{MARK}'\n{replace(command)}\n" for command, _ in commands)
         env = environment(self.prefix)
         env["PATH"] = f"{self.prefix / 'bin'}:{env['PATH']}"
-        done = run("bash", "-c", f"exec 2>&1\n{script}", cwd=folder, env=env, check=False)
-        printed = done.stdout.split(MARK)[1:]
-        self.assertEqual(len(commands), len(printed), done.stdout)
+        said = shell(f"exec 2>&1\n{script}", folder, env)
+        printed = said.split(MARK)[1:]
+        self.assertEqual(len(commands), len(printed), said)
         for (command, expected), output in zip(commands, printed):
             self.assertEqual(replace(expected), output, f"{name}: $ {command}")
         return folder

@@ -18,7 +18,7 @@ ROOT = RUNFILES / "daybook"
 ARCHIVE = ROOT / "deploy" / "install" / "daybook.tar"
 STRANGER = ROOT / "tests" / "install" / "stranger"
 # Long enough for a machine that does many other things; a test that waits so long has failed.
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 100
 
 
 def environment(prefix=None, **more):
