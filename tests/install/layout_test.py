@@ -66,21 +66,20 @@ class LayoutTest(InstalledTest):
         functions = {name for name in names if not re.fullmatch(TABLES, name)}
         public = declared(self.prefix / "include" / "daybook")
         self.assertGreater(len(public), 60, "the headers' declarations were not found")
-        self.assertEqual(set(), functions - public, f"{library} shows what no public header declares")
+        self.assertEqual(public, functions, f"{library} shows something else than the public headers declare")
         for table in ("daybook_v1_EventStore_methods", "daybook_v1_AppendRequest_msginit", "google_rpc_Status_msginit",
                       "google_rpc_BadRequest_msginit", "google_protobuf_Timestamp_msginit"):
             self.assertIn(table, names)
-        return public - functions
 
     def test_the_libraries_show_what_the_headers_declare(self):
         library = self.prefix / "lib" / "libdaybook.so"
         lines = run("nm", "--dynamic", "--defined-only", "--format=posix", library).stdout.splitlines()
-        missing = self.check_names({line.split()[0] for line in lines}, "libdaybook.so")
+        self.check_names({line.split()[0] for line in lines}, "libdaybook.so")
 
         archive = self.prefix / "lib" / "libdaybook.a"
         lines = run("nm", "--extern-only", "--defined-only", "--format=posix", archive).stdout.splitlines()
         names = {line.split()[0] for line in lines if not line.endswith(":")}
-        self.assertEqual(missing, self.check_names(names, "libdaybook.a"))
+        self.check_names(names, "libdaybook.a")
 
     def test_headers_compile_alone(self):
         env = environment(self.prefix)
