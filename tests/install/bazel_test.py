@@ -24,7 +24,8 @@ class BazelTest(InstalledTest):
         bazel = ["bazel", "--nohome_rc", "--noworkspace_rc", f"--output_user_root={self.directory / 'output'}",
                  "--max_idle_secs=60"]
         self.addCleanup(run, *bazel, "shutdown", cwd=folder)
-        run(*bazel, "build", "--jobs=2", "--nosandbox_debug", f"--override_repository=upb={upb}", "//...", cwd=folder)
+        run(*bazel, "build", "--jobs=2", "--nosandbox_debug", f"--override_repository=upb={upb}", "//...", cwd=folder,
+            timeout=800)
         self.check_programs(folder / "bazel-bin")
 
 

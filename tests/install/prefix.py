@@ -35,8 +35,9 @@ def environment(prefix=None, **more):
 def run(*command, check=True, **options):
     """Runs a command to its end; a failure shows what it said."""
     options.setdefault("env", environment())
+    options.setdefault("timeout", PATIENCE_SECONDS)
     done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=PATIENCE_SECONDS, check=False, **options)
+                          check=False, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
@@ -123,6 +124,7 @@ class InstalledTest(unittest.TestCase):
                          client.stdout)
         self.assertEqual("both placed\n", run(folder / "client_cc", server.address, env=env).stdout)
         self.assertEqual(0, server.stop())
+        self.assertEqual("o-9 OrderPlaced 10\n", run(folder / "entry", env=env).stdout)
 
         journal = run(folder / "journal", self.daemon().address, env=env)
         self.assertEqual("1 OrderPlaced\n2 OrderPaid\n2 OrderPaid\nABORTED REVISION_CONFLICT\n", journal.stdout)
