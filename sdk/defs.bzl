@@ -1,5 +1,8 @@
 """C from protos: upb messages, and gRPC clients and servers by protoc-gen-grpc-c.
 
+In a workspace of your own, third_party/repositories.bzl says what its WORKSPACE needs; programs depend on what is made here
+and on "@daybook//sdk/runtime".
+
     load("@daybook//sdk:defs.bzl", "daybook_c_library")
 
     daybook_c_library(

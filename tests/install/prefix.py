@@ -56,6 +56,7 @@ class Serving:
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, **options)
         self._watch = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        self._watch.daemon = True
         self._watch.start()
         said = ""
         for line in self.process.stdout:
@@ -118,6 +119,7 @@ class InstalledTest(unittest.TestCase):
         """The stranger's programs talk to each other and to a daybookd as they should."""
         env = environment(self.prefix)
         server = Serving([folder / "server"], env=env)
+        self.addCleanup(server.process.kill)
         client = run(folder / "client", server.address, env=env)
         self.assertEqual("placed o-1, 1 orders\nplaced o-2, 2 orders\nplaced o-3, 3 orders\nplaced o-3, 3 orders\n"
                          "o-1 1250 placed at 1700000000\no-3 100 placed at 1700000000\nrefused: an order has an id\n",
