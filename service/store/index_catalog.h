@@ -23,7 +23,7 @@
 #include "service/store/environment.h"
 #include "service/store/index_run.h"
 
-#define INDEX_FORMAT               4
+#define INDEX_FORMAT               5
 #define INDEX_LEVELS_COUNT         7
 #define INDEX_LEVEL_RUNS_COUNT_MAX (2 * INDEX_RUNS_MERGED_COUNT)
 #define INDEX_TABLES_COUNT         (INDEX_LEVELS_COUNT * INDEX_LEVEL_RUNS_COUNT_MAX)

@@ -37,7 +37,8 @@ static result block_enter(struct index_cursor *cursor, const MDB_val *key, const
     uint32_t checksum;
     memcpy(&checksum, entries + size, sizeof checksum);
     if (le32toh(checksum) != checksum_crc32c(bytes_of(entries, size))) return block_damaged(cursor, "checksum");
-    if (memcmp(key->mv_data, entries, INDEX_KEY_BYTES) != 0) return block_damaged(cursor, "key");
+    if (memcmp(key->mv_data, entries + size - INDEX_KEY_BYTES, INDEX_KEY_BYTES) != 0)
+        return block_damaged(cursor, "key");
     cursor->entries = entries;
     cursor->count = (uint32_t)(size / INDEX_KEY_BYTES);
     return RESULT_OK;
@@ -51,19 +52,14 @@ static result block_move(struct index_cursor *cursor, MDB_cursor_op operation) {
     return block_enter(cursor, &key, &value);
 }
 
-/* Enters the last block that does not begin after `sought`, else the first. */
+/* Enters the first block that does not end before `sought`. */
 static result block_find(struct index_cursor *cursor, const struct index_key *sought) {
     struct index_key copy = *sought;
     MDB_val key = {.mv_size = sizeof copy.bytes, .mv_data = copy.bytes};
     MDB_val value;
     const int code = mdb_cursor_get(cursor->handle, &key, &value, MDB_SET_RANGE);
-    if (code == MDB_NOTFOUND) return block_move(cursor, MDB_LAST);
     TRY(environment_result(code, "search the index"));
-    const bool begins_here = key.mv_size == INDEX_KEY_BYTES && memcmp(key.mv_data, sought->bytes, INDEX_KEY_BYTES) == 0;
-    if (begins_here) return block_enter(cursor, &key, &value);
-    const result outcome = block_move(cursor, MDB_PREV);
-    if (outcome.failure != FAILURE_NOT_FOUND) return outcome;
-    return block_move(cursor, MDB_FIRST);
+    return block_enter(cursor, &key, &value);
 }
 
 /* How many entries of the block are before `key`, or not after it. */
@@ -85,16 +81,21 @@ static uint32_t entries_before(const struct index_cursor *cursor, const struct i
 result index_cursor_seek_forward(struct index_cursor *cursor, const struct index_key *key) {
     TRY(block_find(cursor, key));
     cursor->at = entries_before(cursor, key, false);
-    if (cursor->at < cursor->count) return RESULT_OK;
-    TRY(block_move(cursor, MDB_NEXT));
-    cursor->at = 0;
     return RESULT_OK;
 }
 
 result index_cursor_seek_backward(struct index_cursor *cursor, const struct index_key *key) {
-    TRY(block_find(cursor, key));
-    const uint32_t count = entries_before(cursor, key, true);
-    if (count == 0) return failure_result(FAILURE_NOT_FOUND);
+    const result found = block_find(cursor, key);
+    if (found.failure == FAILURE_NOT_FOUND) {
+        TRY(block_move(cursor, MDB_LAST));
+    } else {
+        TRY(found);
+    }
+    uint32_t count = entries_before(cursor, key, true);
+    if (count == 0) {
+        TRY(block_move(cursor, MDB_PREV));
+        count = cursor->count;
+    }
     cursor->at = count - 1;
     return RESULT_OK;
 }

@@ -107,6 +107,8 @@ static void segment_look(const struct index_segment *segment, struct range *rang
 static result look_forward(struct query *query, struct range *range) {
     const struct index_view *view = query->view;
     for (uint32_t index = 0; index < view->runs_count && range->count < range->count_max; index++) {
+        /* What the next run's filter says is on its way from memory while this run is looked at. */
+        if (index + 1 < view->runs_count) index_filter_prefetch(&view->runs[index + 1]->filter, range->term);
         TRY(run_look(query, view->runs[index], range));
     }
     for (uint32_t index = 0; index < view->segments_count && range->count < range->count_max; index++) {
@@ -121,6 +123,7 @@ static result look_backward(struct query *query, struct range *range) {
         segment_look(view->segments[index - 1], range);
     }
     for (uint32_t index = view->runs_count; index > 0 && range->count < range->count_max; index--) {
+        if (index > 1) index_filter_prefetch(&view->runs[index - 2]->filter, range->term);
         TRY(run_look(query, view->runs[index - 1], range));
     }
     return RESULT_OK;

@@ -38,7 +38,7 @@ static result block_write(struct index_run_writer *writer) {
     const size_t size = (size_t)writer->count * INDEX_KEY_BYTES;
     const uint32_t checksum = htole32(checksum_crc32c(bytes_of(writer->block, size)));
     memcpy(writer->block + size, &checksum, sizeof checksum);
-    MDB_val key = {.mv_size = INDEX_KEY_BYTES, .mv_data = writer->block};
+    MDB_val key = {.mv_size = INDEX_KEY_BYTES, .mv_data = writer->block + size - INDEX_KEY_BYTES};
     MDB_val value = {.mv_size = size + sizeof checksum, .mv_data = writer->block};
     TRY(environment_result(mdb_cursor_put(writer->cursor, &key, &value, MDB_APPEND), "write a block of the index"));
     writer->bytes_written += INDEX_KEY_BYTES + INDEX_BLOCK_BYTES_MAX;

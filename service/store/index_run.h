@@ -3,7 +3,8 @@
  * Entries are kept in blocks, so that LMDB handles one record where there are 62 entries: a run is written and merged with
  * a memcpy an entry, takes 33 bytes an entry, and each block has a checksum (LMDB 0.9 has none).
  *   entry   term (16 bytes), number (8 bytes, big-endian), position (8 bytes, big-endian); all entries are different
- *   block   key: its first entry; value: its entries, ascending, then their CRC32C (4 bytes, little-endian)
+ *   block   key: its last entry; value: its entries, ascending, then their CRC32C (4 bytes, little-endian)
+ * So LMDB's search for a key that is not before an entry ends in the block that the entry is in, and looks at no page behind it.
  * The position is part of the order, so that two names that share a term keep all their entries.
  *
  * The tables are made once, when the index is opened for the first time, and reused: LMDB's handles may not be opened or
