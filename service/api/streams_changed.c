@@ -4,7 +4,7 @@
 #include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/feed/feed.h"
-#include "service/store/changes.h"
+#include "service/store/streams_by_change.h"
 
 /* What its page tokens are of. */
 #define LIST "streams"
@@ -22,14 +22,14 @@ struct page {
 };
 
 static result streams_take(struct page *page, struct store_reader *reader) {
-    const struct changes_options options = {.index = page->api->index,
-                                            .reader = reader,
-                                            .prefix = page->prefix,
-                                            .head = page->place.head,
-                                            .position = page->place.next,
-                                            .events_count_max = LAST_CHANGE_EVENTS_COUNT_MAX,
-                                            .streams_count_max = page->size};
-    return changes_walk(&options, page->streams, &page->count, &page->next);
+    const struct streams_by_change_options options = {.index = page->api->index,
+                                                      .reader = reader,
+                                                      .prefix = page->prefix,
+                                                      .head = page->place.head,
+                                                      .position = page->place.next,
+                                                      .events_count_max = LAST_CHANGE_EVENTS_COUNT_MAX,
+                                                      .streams_count_max = page->size};
+    return streams_by_change_walk(&options, page->streams, &page->count, &page->next);
 }
 
 /* A stream of the log is in the catalogue. */

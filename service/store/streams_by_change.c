@@ -1,4 +1,4 @@
-#include "service/store/changes.h"
+#include "service/store/streams_by_change.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct seen {
 };
 
 struct walk {
-    const struct changes_options *options;
+    const struct streams_by_change_options *options;
     struct seen seen;
 };
 
@@ -49,7 +49,7 @@ static result record_at(struct store_reader *reader, uint64_t position, struct r
 }
 
 /* Whether the next revision of a stream is at or before the head. The reader's cursor comes back to the walk by a search. */
-static result has_next(const struct changes_options *options, struct term term, const struct record *record,
+static result has_next(const struct streams_by_change_options *options, struct term term, const struct record *record,
                        bool *ret_has_next) {
     struct index_entry hits[HITS_COUNT_MAX];
     uint32_t count;
@@ -66,7 +66,7 @@ static result has_next(const struct changes_options *options, struct term term, 
 
 /* Whether the record is its stream's newest up to the head. */
 static result is_newest(struct walk *walk, const struct record *record, bool *ret_is_newest) {
-    const struct changes_options *options = walk->options;
+    const struct streams_by_change_options *options = walk->options;
     const struct term term = term_of(TERM_STREAM, record->stream);
     *ret_is_newest = false;
     if (seen_add(&walk->seen, term, record->stream)) return RESULT_OK;
@@ -86,7 +86,7 @@ static result is_newest(struct walk *walk, const struct record *record, bool *re
 }
 
 static result walk_down(struct walk *walk, struct bytes *ret_streams, uint32_t *ret_count, uint64_t *ret_next) {
-    const struct changes_options *options = walk->options;
+    const struct streams_by_change_options *options = walk->options;
     uint64_t position = options->position;
     uint32_t count = 0;
     for (uint32_t looked = 0; position > 0 && looked < options->events_count_max; looked++, position--) {
@@ -103,8 +103,8 @@ static result walk_down(struct walk *walk, struct bytes *ret_streams, uint32_t *
     return RESULT_OK;
 }
 
-result changes_walk(const struct changes_options *options, struct bytes *ret_streams, uint32_t *ret_count,
-                    uint64_t *ret_next) {
+result streams_by_change_walk(const struct streams_by_change_options *options, struct bytes *ret_streams,
+                              uint32_t *ret_count, uint64_t *ret_next) {
     assert(options->position <= options->head && options->streams_count_max > 0);
     struct walk walk = {.options = options};
     TRY(seen_new(options->events_count_max, &walk.seen));

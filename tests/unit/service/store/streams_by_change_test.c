@@ -1,5 +1,5 @@
 /* The walk in the order of last change, against a look at every event. */
-#include "service/store/changes.h"
+#include "service/store/streams_by_change.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -46,15 +46,16 @@ static void expect_walk(struct names_model *model, struct bytes prefix, uint64_t
     cr_assert_eq(store_reader_open(model->store, &reader).failure, FAILURE_NONE);
     while (position > 0) {
         cr_assert_eq(store_reader_begin(reader, NULL).failure, FAILURE_NONE);
-        const struct changes_options options = {.index = model->index,
-                                                .reader = reader,
-                                                .prefix = prefix,
-                                                .head = head,
-                                                .position = position,
-                                                .events_count_max = 1 + (uint32_t)random_below(&model->random, 700),
-                                                .streams_count_max = 1 + (uint32_t)random_below(&model->random, 50)};
+        const struct streams_by_change_options options = {
+            .index = model->index,
+            .reader = reader,
+            .prefix = prefix,
+            .head = head,
+            .position = position,
+            .events_count_max = 1 + (uint32_t)random_below(&model->random, 700),
+            .streams_count_max = 1 + (uint32_t)random_below(&model->random, 50)};
         uint64_t next = UINT64_MAX;
-        cr_assert_eq(changes_walk(&options, found, &found_count, &next).failure, FAILURE_NONE);
+        cr_assert_eq(streams_by_change_walk(&options, found, &found_count, &next).failure, FAILURE_NONE);
         cr_assert_lt(next, position);
         cr_assert_leq(position - next, options.events_count_max);
         cr_assert_leq(found_count, options.streams_count_max);
@@ -74,7 +75,7 @@ static void expect_walk(struct names_model *model, struct bytes prefix, uint64_t
     store_reader_close(reader);
 }
 
-Test(changes, each_stream_is_once_where_its_newest_event_is) {
+Test(streams_by_change, each_stream_is_once_where_its_newest_event_is) {
     struct names_model *model = names_model_open("changes", RUN_EVENTS_COUNT);
     names_model_append(model, EVENTS_COUNT);
     streams_read(model);
@@ -85,7 +86,7 @@ Test(changes, each_stream_is_once_where_its_newest_event_is) {
     names_model_close(model);
 }
 
-Test(changes, what_is_appended_after_the_head_changes_nothing) {
+Test(streams_by_change, what_is_appended_after_the_head_changes_nothing) {
     struct names_model *model = names_model_open("changes head", RUN_EVENTS_COUNT);
     names_model_append(model, EVENTS_COUNT);
     const uint64_t head = model->position;
