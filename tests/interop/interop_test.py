@@ -1,4 +1,5 @@
-"""gRPC's interoperability suite: every client against every server, plain and over TLS.
+"""gRPC's interoperability suite: our client and server against those of other languages and against each other, plain and
+over TLS; grpc-go against itself is the control.
 
 Prints a line for each direction and case; fails when one of them does.
 """
@@ -7,6 +8,12 @@ import sys
 import tempfile
 
 import peers
+
+# (client, server)
+DIRECTIONS = [
+    ("daybook", "daybook"), ("daybook", "go"), ("go", "daybook"), ("go", "go"), ("daybook", "python"),
+    ("python", "daybook"),
+]
 
 # What every client knows and every server answers.
 CASES = [
@@ -18,6 +25,7 @@ CASES = [
 MORE_CASES = {
     "daybook": ["concurrent_large_unary", "half_duplex", "intervals"],
     "go": ["rpc_soak", "channel_soak"],
+    "python": ["half_duplex", "intervals"],
 }
 # Server features that not every server has: {case of a client: servers}.
 MORE_SERVERS = {"pick_first_unary": ["daybook"]}
@@ -29,7 +37,7 @@ REFUSALS = {
     "tls_other_name": {"server_name": "other.test"},
 }
 # How a client says that it could not connect.
-REFUSED = {"daybook": "UNAVAILABLE", "go": "x509"}
+REFUSED = {"daybook": "UNAVAILABLE", "go": "x509", "python": "StatusCode.UNAVAILABLE"}
 
 
 class Matrix:
@@ -42,9 +50,14 @@ class Matrix:
         if problem:
             self.failures.append(f"{client} -> {server} {case} ({security}): {problem.strip()}")
 
+    @staticmethod
+    def _direction(result):
+        client, server, _ = result[0]
+        return DIRECTIONS.index((client, server)) if client in peers.CLIENTS else len(DIRECTIONS)
+
     def print(self):
         print(f"{'client':9}{'server':9}{'case':30}{'plain':7}TLS")
-        for (client, server, case), found in self.results.items():
+        for (client, server, case), found in sorted(self.results.items(), key=self._direction):
             print(f"{client:9}{server:9}{case:30}{found.get('plain', '-'):7}{found.get('TLS', '-')}")
         verdicts = [verdict for found in self.results.values() for verdict in found.values()]
         print(f"{verdicts.count('PASS')} passed, {len(self.failures)} failed")
@@ -57,8 +70,12 @@ def cases_of(client, server):
     return CASES + MORE_CASES.get(client, []) + more
 
 
+def clients_of(server):
+    return [client for client, its_server in DIRECTIONS if its_server == server]
+
+
 def run_cases(matrix, server, security, flags):
-    for client in peers.CLIENTS:
+    for client in clients_of(server.peer):
         for case in cases_of(client, server.peer):
             code, text = peers.run_case(client, server.port, case, flags + (SOAK_FLAGS if "soak" in case else []))
             problem = None if code == 0 else f"exit code {code}: {text}"
@@ -66,7 +83,7 @@ def run_cases(matrix, server, security, flags):
 
 
 def run_refusals(matrix, server, certificates):
-    for client in peers.CLIENTS:
+    for client in clients_of(server.peer):
         for case, wrong in REFUSALS.items():
             code, text = peers.run_case(client, server.port, "empty_unary", certificates.client_flags(**wrong))
             # A client that was killed or does not know the case has refused nothing.

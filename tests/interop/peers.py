@@ -14,6 +14,7 @@ if "TEST_SRCDIR" in os.environ:
 else:
     BINARIES = pathlib.Path(__file__).resolve().parent.parent.parent / "bazel-bin" / "tests" / "interop"
 TOOLS = pathlib.Path(os.environ["DAYBOOK_TOOLS"]) / "bin"
+HERE = pathlib.Path(__file__).parent
 # Long enough for a machine that does many other things; a program that takes so long has failed.
 PATIENCE_SECONDS = 60
 # The server's certificate is for this name alone.
@@ -22,10 +23,12 @@ SERVER_NAME = "interop.test"
 CLIENTS = {
     "daybook": [BINARIES / "interop_client"],
     "go": [TOOLS / "grpc-go-interop-client"],
+    "python": [sys.executable, HERE / "python_client.py"],
 }
 SERVERS = {
     "daybook": [BINARIES / "interop_server"],
     "go": [TOOLS / "grpc-go-interop-server"],
+    "python": [sys.executable, HERE / "python_server.py"],
 }
 # How a server tells its port.
 PORT = re.compile(r"(?:serving port=|listening on \[::\]:)(\d+)")
