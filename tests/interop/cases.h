@@ -15,6 +15,7 @@ typedef bool interop_case(daybook_client *client);
 interop_case case_empty_unary;
 interop_case case_large_unary;
 interop_case case_concurrent_large_unary;
+interop_case case_client_identity;
 interop_case case_special_status_message;
 interop_case case_unimplemented_method;
 interop_case case_unimplemented_service;
@@ -27,6 +28,7 @@ interop_case case_empty_stream;
 interop_case case_intervals;
 interop_case case_cancel_after_begin;
 interop_case case_cancel_after_first_response;
+interop_case case_cancel_in_interval;
 interop_case case_timeout_on_sleeping_server;
 
 /* Of both, a unary call and a stream. */

@@ -173,6 +173,22 @@ static bool cancel_after_first_response(duplex_stream *stream) {
     return duplex_fails(stream, DAYBOOK_CANCELLED, NULL);
 }
 
+/* The server is in a pause that nobody waits for to its end. */
+static bool cancel_in_interval(duplex_stream *stream) {
+    const int32_t ten_minutes_us = 600 * 1000 * 1000;
+    upb_Arena *arena = upb_Arena_New();
+    grpc_testing_StreamingOutputCallRequest *request = grpc_testing_StreamingOutputCallRequest_new(arena);
+    add_response(request, response_bytes[0], 0, arena);
+    add_response(request, response_bytes[1], ten_minutes_us, arena);
+    daybook_status status;
+    const daybook_write write = grpc_testing_TestService_FullDuplexCall_write(stream, request, PATIENCE_MS, &status);
+    upb_Arena_Free(arena);
+    if (!check(write == DAYBOOK_WRITE_TAKEN, "a request is not taken") || !duplex_read(stream, response_bytes[0]))
+        return false;
+    grpc_testing_TestService_FullDuplexCall_cancel(stream);
+    return duplex_fails(stream, DAYBOOK_CANCELLED, NULL);
+}
+
 static bool run_duplex(daybook_client *client, const daybook_call_options *options, bool (*steps)(duplex_stream *)) {
     daybook_status status;
     duplex_stream *stream = grpc_testing_TestService_FullDuplexCall_open(client, options, &status);
@@ -192,6 +208,10 @@ bool case_empty_stream(daybook_client *client) {
 
 bool case_cancel_after_first_response(daybook_client *client) {
     return run_duplex(client, &patient, cancel_after_first_response);
+}
+
+bool case_cancel_in_interval(daybook_client *client) {
+    return run_duplex(client, &patient, cancel_in_interval);
 }
 
 /* The server answers nothing, and the deadline passes. A write may be too late for it, too. */

@@ -6,6 +6,7 @@
 #define LARGE_REQUEST_BYTES  271828
 #define LARGE_RESPONSE_BYTES 314159
 #define CONCURRENT_CALLS     100
+#define CLIENT_NAME          "client.interop.test"
 
 static const daybook_call_options patient = {.timeout_ms = PATIENCE_MS};
 
@@ -61,6 +62,24 @@ bool case_concurrent_large_unary(daybook_client *client) {
         passed = passed && check(calls[index] != NULL, "no memory for a call") && check_large(calls[index]);
         daybook_call_free(calls[index]);
     }
+    return passed;
+}
+
+/* The server knows the client by the certificate that the test makes. */
+bool case_client_identity(daybook_client *client) {
+    upb_Arena *arena = upb_Arena_New();
+    grpc_testing_SimpleRequest *request = grpc_testing_SimpleRequest_new(arena);
+    grpc_testing_SimpleRequest_set_fill_username(request, true);
+    const grpc_testing_SimpleResponse *response = NULL;
+    daybook_status status;
+    bool passed = check(grpc_testing_TestService_UnaryCall(client, request, &patient, arena, &response, &status),
+                        "%s: %s", daybook_code_name(status.code), status.message);
+    if (passed) {
+        const upb_StringView username = grpc_testing_SimpleResponse_username(response);
+        passed = check(upb_StringView_IsEqual(username, upb_StringView_FromString(CLIENT_NAME)),
+                       "the server takes the client for \"%.*s\"", (int)username.size, username.data);
+    }
+    upb_Arena_Free(arena);
     return passed;
 }
 

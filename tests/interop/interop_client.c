@@ -28,6 +28,8 @@ static const struct {
     {"concurrent_large_unary", case_concurrent_large_unary},
     {"half_duplex", case_half_duplex},
     {"intervals", case_intervals},
+    {"cancel_in_interval", case_cancel_in_interval},
+    {"client_identity", case_client_identity},
 };
 
 static interop_case *find(const char *name) {
@@ -50,6 +52,8 @@ int main(int argc, char **argv) {
         {.name = "use_tls", .ret_bool = &use_tls},
         {.name = "ca_file", .ret_text = &tls.authorities_file},
         {.name = "server_host_override", .ret_text = &tls.server_name},
+        {.name = "tls_cert_file", .ret_text = &tls.certificate_file},
+        {.name = "tls_key_file", .ret_text = &tls.key_file},
     };
     if (!flags_parse(argc, argv, flags, sizeof flags / sizeof *flags)) return EXIT_FAILURE;
     interop_case *run = find(test_case);

@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
         {.name = "use_tls", .ret_bool = &use_tls},
         {.name = "tls_cert_file", .ret_text = &tls.certificate_file},
         {.name = "tls_key_file", .ret_text = &tls.key_file},
+        {.name = "tls_client_ca_file", .ret_text = &tls.authorities_file},
     };
     if (!flags_parse(argc, argv, flags, sizeof flags / sizeof *flags)) return EXIT_FAILURE;
 

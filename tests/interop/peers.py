@@ -17,8 +17,9 @@ TOOLS = pathlib.Path(os.environ["DAYBOOK_TOOLS"]) / "bin"
 HERE = pathlib.Path(__file__).parent
 # Long enough for a machine that does many other things; a program that takes so long has failed.
 PATIENCE_SECONDS = 60
-# The server's certificate is for this name alone.
+# The server's certificate is for this name alone, the client's for the other.
 SERVER_NAME = "interop.test"
+CLIENT_NAME = "client.interop.test"
 
 CLIENTS = {
     "daybook": [BINARIES / "interop_client"],
@@ -37,16 +38,20 @@ ENVIRONMENT = dict(os.environ, GRPC_GO_LOG_SEVERITY_LEVEL="info")
 
 
 class Certificates:
-    """An authority with a server's certificate, and an authority that nobody was certified by."""
+    """An authority, the certificates that a server and a client have from it, and a certificate of another authority."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self._openssl("req", "-x509", *self._key("ca"), "-out", "ca.pem", "-subj", "/CN=authority", "-days", "2")
         self._openssl("req", "-x509", *self._key("other"), "-out", "other.pem", "-subj", "/CN=other", "-days", "2")
-        self._openssl("req", *self._key("server"), "-out", "server.csr", "-subj", "/CN=server")
-        (self.directory / "extensions").write_text(f"subjectAltName=DNS:{SERVER_NAME}\n", encoding="utf-8")
-        self._openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                      "-extfile", "extensions", "-out", "server.pem", "-days", "2")
+        self._certify("server", SERVER_NAME)
+        self._certify("client", CLIENT_NAME)
+
+    def _certify(self, owner, name):
+        self._openssl("req", *self._key(owner), "-out", f"{owner}.csr", "-subj", f"/CN={owner}")
+        (self.directory / "extensions").write_text(f"subjectAltName=DNS:{name}\n", encoding="utf-8")
+        self._openssl("x509", "-req", "-in", f"{owner}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                      "-extfile", "extensions", "-out", f"{owner}.pem", "-days", "2")
 
     @staticmethod
     def _key(name):
@@ -55,13 +60,16 @@ class Certificates:
     def _openssl(self, *arguments):
         subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
 
-    def server_flags(self):
-        return ["--use_tls=true", f"--tls_cert_file={self.directory / 'server.pem'}",
-                f"--tls_key_file={self.directory / 'server.key'}"]
+    def _pair(self, owner):
+        return [f"--tls_cert_file={self.directory / owner}.pem", f"--tls_key_file={self.directory / owner}.key"]
 
-    def client_flags(self, authority="ca", server_name=SERVER_NAME):
-        return ["--use_tls=true", f"--ca_file={self.directory / (authority + '.pem')}",
-                f"--server_host_override={server_name}"]
+    def server_flags(self, is_mutual=False):
+        authority = [f"--tls_client_ca_file={self.directory / 'ca.pem'}"] if is_mutual else []
+        return ["--use_tls=true", *self._pair("server"), *authority]
+
+    def client_flags(self, authority="ca", server_name=SERVER_NAME, certificate=None):
+        return ["--use_tls=true", f"--ca_file={self.directory / authority}.pem",
+                f"--server_host_override={server_name}", *(self._pair(certificate) if certificate else [])]
 
 
 class Server:

@@ -10,6 +10,8 @@ from python_peer import INITIAL_KEY, PATIENCE_SECONDS, TRAILING_KEY, message, pa
 REQUEST_SIZES = [27182, 8, 1828, 45904]
 RESPONSE_SIZES = [31415, 9, 2653, 58979]
 CUSTOM_METADATA = ((INITIAL_KEY, "test_initial_metadata_value"), (TRAILING_KEY, b"\xab\xab\xab"))
+# In the certificate that the test makes.
+CLIENT_NAME = "client.interop.test"
 STATUS_MESSAGE = "test status message"
 SPECIAL_MESSAGE = "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n"
 
@@ -84,6 +86,11 @@ def large_unary(stub, _):
     request = message("SimpleRequest", response_size=314159, payload=payload(271828))
     response = stub.UnaryCall(request, timeout=PATIENCE_SECONDS)
     expect(response.payload, payload(314159))
+
+
+def client_identity(stub, _):
+    response = stub.UnaryCall(message("SimpleRequest", fill_username=True), timeout=PATIENCE_SECONDS)
+    expect(response.username, CLIENT_NAME)
 
 
 def client_streaming(stub, _):
@@ -196,7 +203,7 @@ def timeout_on_sleeping_server(stub, _):
 CASES = [
     empty_unary, large_unary, client_streaming, server_streaming, ping_pong, empty_stream, custom_metadata,
     status_code_and_message, special_status_message, unimplemented_method, unimplemented_service, cancel_after_begin,
-    cancel_after_first_response, timeout_on_sleeping_server, half_duplex, intervals,
+    cancel_after_first_response, timeout_on_sleeping_server, half_duplex, intervals, client_identity,
 ]
 
 
@@ -204,12 +211,14 @@ def open_channel(flags):
     target = f"{flags.server_host}:{flags.server_port}"
     if flags.use_tls != "true":
         return grpc.insecure_channel(target)
-    credentials = grpc.ssl_channel_credentials(python_peer.read(flags.ca_file))
+    files = (flags.ca_file, flags.tls_key_file, flags.tls_cert_file)
+    credentials = grpc.ssl_channel_credentials(*[python_peer.read(file) for file in files])
     return grpc.secure_channel(target, credentials, [("grpc.ssl_target_name_override", flags.server_host_override)])
 
 
 def main():
-    flags = python_peer.flags("server_host", "server_port", "test_case", "use_tls", "ca_file", "server_host_override")
+    flags = python_peer.flags("server_host", "server_port", "test_case", "use_tls", "ca_file", "server_host_override",
+                              "tls_cert_file", "tls_key_file")
     case = {case.__name__: case for case in CASES}[flags.test_case]
     with open_channel(flags) as channel:
         case(Stub(channel, "TestService"), channel)

@@ -45,7 +45,10 @@ class TestService:
     def UnaryCall(request, context):
         echo_metadata(context)
         echo_status(request, context)
-        return message("SimpleResponse", payload=payload(request.response_size))
+        # Empty without a certificate of the client.
+        identities = context.peer_identities() if request.fill_username else None
+        return message("SimpleResponse", payload=payload(request.response_size),
+                       username=identities[0] if identities else "")
 
     @staticmethod
     def StreamingOutputCall(request, context):
@@ -82,14 +85,16 @@ def handlers():
 
 
 def main():
-    flags = python_peer.flags("port", "use_tls", "tls_cert_file", "tls_key_file")
+    flags = python_peer.flags("port", "use_tls", "tls_cert_file", "tls_key_file", "tls_client_ca_file")
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(THREADS), handlers=[handlers()])
     address = f"127.0.0.1:{flags.port}"
     if flags.use_tls == "true":
         pair = (python_peer.read(flags.tls_key_file), python_peer.read(flags.tls_cert_file))
-        port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        authorities = python_peer.read(flags.tls_client_ca_file)
+        credentials = grpc.ssl_server_credentials([pair], authorities, require_client_auth=authorities is not None)
+        port = server.add_secure_port(address, credentials)
     else:
         port = server.add_insecure_port(address)
     server.start()

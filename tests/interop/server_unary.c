@@ -31,6 +31,11 @@ void server_unary_call(void *context, daybook_server_call *call, const grpc_test
         fail(call, &status);
         return;
     }
+    if (grpc_testing_SimpleRequest_fill_username(request)) {
+        /* Empty without a certificate of the client. */
+        const upb_StringView name = daybook_server_context_identity(daybook_server_call_context(call), 0);
+        grpc_testing_SimpleResponse_set_username(response, name);
+    }
     char server_id[32];
     if (grpc_testing_SimpleRequest_fill_server_id(request)) {
         snprintf(server_id, sizeof server_id, "process-%ld", (long)getpid());
