@@ -29,6 +29,7 @@ interop_case case_intervals;
 interop_case case_cancel_after_begin;
 interop_case case_cancel_after_first_response;
 interop_case case_cancel_in_interval;
+interop_case case_cancel_at_any_moment;
 interop_case case_timeout_on_sleeping_server;
 
 /* Of both, a unary call and a stream. */

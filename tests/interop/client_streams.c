@@ -3,7 +3,8 @@
 
 #include "tests/interop/cases.h"
 
-#define MESSAGES_COUNT 4
+#define MESSAGES_COUNT    4
+#define CANCELLED_STREAMS 500
 
 typedef grpc_testing_TestService_FullDuplexCall_stream duplex_stream;
 
@@ -212,6 +213,38 @@ bool case_cancel_after_first_response(daybook_client *client) {
 
 bool case_cancel_in_interval(daybook_client *client) {
     return run_duplex(client, &patient, cancel_in_interval);
+}
+
+/* Responses come at short intervals, and the cancellation meets the server in whatever it does then. */
+static bool cancel_at_any_moment(duplex_stream *stream, size_t responses_before) {
+    upb_Arena *arena = upb_Arena_New();
+    grpc_testing_StreamingOutputCallRequest *request = grpc_testing_StreamingOutputCallRequest_new(arena);
+    for (size_t index = 0; index < MESSAGES_COUNT; index++) add_response(request, response_bytes[index], 200, arena);
+    daybook_status status;
+    const daybook_write write = grpc_testing_TestService_FullDuplexCall_write(stream, request, PATIENCE_MS, &status);
+    upb_Arena_Free(arena);
+    if (!check(write == DAYBOOK_WRITE_TAKEN, "a request is not taken")) return false;
+    for (size_t index = 0; index < responses_before; index++) {
+        if (!duplex_read(stream, response_bytes[index])) return false;
+    }
+    grpc_testing_TestService_FullDuplexCall_cancel(stream);
+    const grpc_testing_StreamingOutputCallResponse *response;
+    daybook_next next;
+    do {
+        next = grpc_testing_TestService_FullDuplexCall_next(stream, PATIENCE_MS, &response, &status);
+    } while (next == DAYBOOK_NEXT_MESSAGE);
+    return check_next(next, DAYBOOK_NEXT_ERROR, &status) && check_status(&status, DAYBOOK_CANCELLED, NULL);
+}
+
+bool case_cancel_at_any_moment(daybook_client *client) {
+    bool passed = true;
+    for (size_t index = 0; passed && index < CANCELLED_STREAMS; index++) {
+        daybook_status status;
+        duplex_stream *stream = grpc_testing_TestService_FullDuplexCall_open(client, &patient, &status);
+        passed = check_open(stream, &status) && cancel_at_any_moment(stream, index % (MESSAGES_COUNT + 1));
+        grpc_testing_TestService_FullDuplexCall_close(stream);
+    }
+    return passed && case_empty_unary(client);
 }
 
 /* The server answers nothing, and the deadline passes. A write may be too late for it, too. */

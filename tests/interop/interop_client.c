@@ -29,6 +29,7 @@ static const struct {
     {"half_duplex", case_half_duplex},
     {"intervals", case_intervals},
     {"cancel_in_interval", case_cancel_in_interval},
+    {"cancel_at_any_moment", case_cancel_at_any_moment},
     {"client_identity", case_client_identity},
 };
 

@@ -27,7 +27,7 @@ CASES = [
 ]
 # What single clients know beyond that.
 MORE_CASES = {
-    "daybook": ["concurrent_large_unary", "half_duplex", "intervals", "cancel_in_interval"],
+    "daybook": ["concurrent_large_unary", "half_duplex", "intervals", "cancel_in_interval", "cancel_at_any_moment"],
     "go": ["rpc_soak", "channel_soak", "pick_first_unary"],
     "python": ["half_duplex", "intervals"],
 }
