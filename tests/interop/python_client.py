@@ -166,6 +166,16 @@ def special_status_message(stub, _):
                    grpc.StatusCode.UNKNOWN, SPECIAL_MESSAGE)
 
 
+def compression_refused(stub, _):
+    """Not one of the suite's: servers of the SDK offer no compression, and must say so to a client that uses it."""
+    request = message("SimpleRequest", response_size=1, payload=payload(271828))
+    how = {"compression": grpc.Compression.Gzip, "timeout": PATIENCE_SECONDS}
+    expect_failure(lambda: stub.UnaryCall(request, **how), grpc.StatusCode.UNIMPLEMENTED)
+    requests = [duplex_request(*sizes) for sizes in zip(REQUEST_SIZES, RESPONSE_SIZES)]
+    expect_failure(lambda: list(stub.FullDuplexCall(iter(requests), **how)), grpc.StatusCode.UNIMPLEMENTED)
+    empty_unary(stub, None)
+
+
 def unimplemented_method(stub, _):
     expect_failure(lambda: stub.UnimplementedCall(message("Empty"), timeout=PATIENCE_SECONDS),
                    grpc.StatusCode.UNIMPLEMENTED)
@@ -204,6 +214,7 @@ CASES = [
     empty_unary, large_unary, client_streaming, server_streaming, ping_pong, empty_stream, custom_metadata,
     status_code_and_message, special_status_message, unimplemented_method, unimplemented_service, cancel_after_begin,
     cancel_after_first_response, timeout_on_sleeping_server, half_duplex, intervals, client_identity,
+    compression_refused,
 ]
 
 
