@@ -69,7 +69,8 @@ static void complete_close(struct loop_operation *operation, bool ok) {
 static void start_answer(daybook_server_call *call) {
     grpc_op operations[4];
     size_t count = 0;
-    operations[count++] = daybook__server_rpc_headers_operation(&call->rpc);
+    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    if (call->rpc.headers.items != NULL) daybook__server_rpc_fill_headers(&call->rpc, &operations[0]);
     if (call->response != NULL) {
         operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->response};
     }

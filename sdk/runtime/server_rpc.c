@@ -47,7 +47,9 @@ void daybook__server_rpc_free(struct server_rpc *rpc) {
     upb_Arena_Free(rpc->arena);
     if (rpc->arrival.request != NULL) grpc_byte_buffer_destroy(rpc->arrival.request);
     grpc_metadata_array_destroy(&rpc->arrival.metadata);
-    daybook__server_context_deinit(rpc);
+    if (rpc->headers.items != NULL || rpc->trailers.items != NULL || rpc->peer != NULL || rpc->auth != NULL) {
+        daybook__server_context_deinit(rpc);
+    }
     grpc_call_unref(rpc->arrival.call);
     daybook__server_queue_give_slot(queue, rpc);
     daybook__server_queue_count_end(queue, failed);
@@ -117,14 +119,11 @@ void daybook__server_rpc_close_headers(struct server_rpc *rpc) {
     atomic_fetch_or(&rpc->headers.state, DAYBOOK__HEADERS_LEFT);
 }
 
-grpc_op daybook__server_rpc_headers_operation(struct server_rpc *rpc) {
+void daybook__server_rpc_fill_headers(struct server_rpc *rpc, grpc_op *operation) {
     uint32_t count = atomic_load_explicit(&rpc->headers.state, memory_order_acquire) & ~DAYBOOK__HEADERS_LEFT;
-    grpc_op operation = {.op = GRPC_OP_SEND_INITIAL_METADATA};
-    if (count > 0) {
-        operation.data.send_initial_metadata.count = count;
-        operation.data.send_initial_metadata.metadata = rpc->headers.items;
-    }
-    return operation;
+    if (count == 0) return;
+    operation->data.send_initial_metadata.count = count;
+    operation->data.send_initial_metadata.metadata = rpc->headers.items;
 }
 
 grpc_op daybook__server_rpc_end_operation(struct server_rpc *rpc) {

@@ -79,8 +79,10 @@ void daybook__server_rpc_set_error(struct server_rpc *rpc, daybook_code code, co
 /* What a request that could not be decoded ends a call with: the caller's mistake, but for a lack of memory. */
 void daybook__server_rpc_set_codec_error(struct server_rpc *rpc, codec_result result);
 
-/* The operations that send the headers, and the end, and that tell when the call is over. They point into the rpc. */
-grpc_op daybook__server_rpc_headers_operation(struct server_rpc *rpc);
+/* Gives what the handler has added to the operation that sends the headers. It points into the rpc. */
+void daybook__server_rpc_fill_headers(struct server_rpc *rpc, grpc_op *operation);
+
+/* The operations that send the end, and that tell when the call is over. They point into the rpc. */
 grpc_op daybook__server_rpc_end_operation(struct server_rpc *rpc);
 grpc_op daybook__server_rpc_close_operation(struct server_rpc *rpc);
 

@@ -50,7 +50,8 @@ static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, si
     if (stream->headers_sent) return count;
     stream->headers_sent = true;
     daybook__server_rpc_close_headers(&stream->rpc);
-    operations[count] = daybook__server_rpc_headers_operation(&stream->rpc);
+    operations[count] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    daybook__server_rpc_fill_headers(&stream->rpc, &operations[count]);
     return count + 1;
 }
 
