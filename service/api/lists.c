@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "service/api/errors.h"
 #include "service/base/limits.h"
+#include "service/base/thread.h"
 
 struct job {
     struct job *next;
@@ -55,22 +55,13 @@ result lists_open(struct lists **ret_lists) {
     lists->end = &lists->first;
     pthread_mutex_init(&lists->mutex, NULL);
     pthread_cond_init(&lists->work, NULL);
-    /* Signals are for the program's own threads; a thread's own faults must still reach it. */
-    sigset_t blocked;
-    sigset_t previous;
-    sigfillset(&blocked);
-    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
-    for (size_t index = 0; index < sizeof faults / sizeof faults[0]; index++) sigdelset(&blocked, faults[index]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &previous);
-    const int error = pthread_create(&lists->thread, NULL, thread_run, lists);
-    pthread_sigmask(SIG_SETMASK, &previous, NULL);
-    if (error != 0) {
+    const result started = thread_start("lists", thread_run, lists, &lists->thread);
+    if (failed(started)) {
         pthread_cond_destroy(&lists->work);
         pthread_mutex_destroy(&lists->mutex);
         free(lists);
-        return failure_result(FAILURE_MEMORY);
+        return started;
     }
-    pthread_setname_np(lists->thread, "lists");
     *ret_lists = lists;
     return RESULT_OK;
 }

@@ -1,12 +1,12 @@
 #include "service/api/progress.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "service/base/clock.h"
 #include "service/base/limits.h"
+#include "service/base/thread.h"
 
 #define NANOSECONDS_PER_MILLISECOND 1000000
 #define NANOSECONDS_PER_SECOND      1000000000
@@ -95,22 +95,6 @@ static void on_closed(void *context) {
 
 static const daybook_server_stream_events stream_events = {.cancelled = on_cancelled, .closed = on_closed};
 
-/* Detached: its last act is the end of the stream, which the server's close waits for. */
-static bool thread_start(struct progress *progress) {
-    sigset_t all;
-    sigset_t before;
-    pthread_t thread;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int outcome = pthread_create(&thread, &attributes, report, progress);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return outcome == 0;
-}
-
 static struct progress *progress_new(daybook_server_stream *stream, const struct progress_job *job) {
     struct progress *progress = calloc(1, sizeof *progress);
     if (progress == NULL) return NULL;
@@ -128,9 +112,11 @@ static struct progress *progress_new(daybook_server_stream *stream, const struct
 struct progress *progress_open(daybook_server_stream *stream, const struct progress_job *job) {
     struct progress *progress = progress_new(stream, job);
     if (progress != NULL) daybook_server_stream_watch(stream, &stream_events, progress);
-    if (progress != NULL && thread_start(progress)) return progress;
+    /* Its last act is the end of the stream, which the server's close waits for. */
+    const result started = progress == NULL ? failure_result(FAILURE_MEMORY) : thread_start_detached(report, progress);
+    if (!failed(started)) return progress;
     struct error error;
-    error_of_failure(&error, FAILURE_MEMORY);
+    error_of_failure(&error, started.failure);
     error_finish(stream, &error);
     return NULL;
 }

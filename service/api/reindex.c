@@ -11,6 +11,7 @@
 #include "service/api/errors.h"
 #include "service/base/clock.h"
 #include "service/base/logging.h"
+#include "service/base/thread.h"
 #include "service/feed/feed.h"
 #include "service/store/index_rebuild.h"
 
@@ -140,17 +141,6 @@ static void on_closed(void *context) {
 
 static const daybook_server_stream_events stream_events = {.cancelled = on_cancelled, .closed = on_closed};
 
-/* A thread that nobody joins: the server is not closed before its stream has ended. */
-static bool thread_start(struct reindex *reindex) {
-    pthread_t thread;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    const int code = pthread_create(&thread, &attributes, reindex_run, reindex);
-    pthread_attr_destroy(&attributes);
-    return code == 0;
-}
-
 void api_reindex(void *context, daybook_server_stream *stream, const daybook_v1_ReindexRequest *request) {
     (void)request;
     struct error error;
@@ -165,7 +155,9 @@ void api_reindex(void *context, daybook_server_stream *stream, const daybook_v1_
     pthread_mutex_init(&reindex->mutex, NULL);
     pthread_cond_init(&reindex->sent, NULL);
     daybook_server_stream_watch(stream, &stream_events, reindex);
-    if (thread_start(reindex)) return;
-    error_of_failure(&error, FAILURE_MEMORY);
+    /* Nobody joins it: the server is not closed before its stream has ended. */
+    const result started = thread_start_detached(reindex_run, reindex);
+    if (!failed(started)) return;
+    error_of_failure(&error, started.failure);
     error_finish(stream, &error);
 }

@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "service/base/clock.h"
 #include "service/base/logging.h"
+#include "service/base/thread.h"
 #include "service/commit/sequencer.h"
 #include "service/store/index_rebuild.h"
 
@@ -155,18 +155,6 @@ struct compactor *compactor_close(struct compactor *compactor) {
     return NULL;
 }
 
-/* Signals are the main thread's business: a new thread inherits the mask of the one that makes it. */
-static bool thread_start(struct compactor *compactor) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int outcome = pthread_create(&compactor->thread, NULL, work, compactor);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (outcome == 0) pthread_setname_np(compactor->thread, "compactor");
-    return outcome == 0;
-}
-
 static result start_claim(struct compactor *compactor, compactor_ended *ended, void *context) {
     result outcome = RESULT_OK;
     pthread_mutex_lock(&compactor->mutex);
@@ -189,14 +177,15 @@ result compactor_start(struct compactor *compactor, compactor_ended *ended, void
     pthread_mutex_lock(&compactor->thread_mutex);
     /* The thread of the last one has nothing left to do but to tell of its end. */
     if (compactor->thread_exists) pthread_join(compactor->thread, NULL);
-    const bool is_started = compactor->thread_exists = thread_start(compactor);
+    const result started = thread_start("compactor", work, compactor, &compactor->thread);
+    compactor->thread_exists = !failed(started);
     pthread_mutex_unlock(&compactor->thread_mutex);
-    if (is_started) return RESULT_OK;
+    if (!failed(started)) return RESULT_OK;
     pthread_mutex_lock(&compactor->mutex);
     compactor->context = NULL;
     compactor->is_at_work = false;
     pthread_mutex_unlock(&compactor->mutex);
-    return failure_result(FAILURE_MEMORY);
+    return started;
 }
 
 void compactor_cancel(struct compactor *compactor, const void *context) {

@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "service/base/clock.h"
+#include "service/base/thread.h"
 #include "service/commit/committer.h"
 #include "service/commit/log.h"
 #include "service/commit/queue.h"
@@ -115,18 +115,6 @@ static void *sequence(void *context) {
     return NULL;
 }
 
-/* Signals are the main thread's business: a new thread inherits the mask of the one that makes it. */
-static int thread_start(struct sequencer *sequencer) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int outcome = pthread_create(&sequencer->thread, NULL, sequence, sequencer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (outcome == 0) pthread_setname_np(sequencer->thread, "sequencer");
-    return outcome;
-}
-
 result sequencer_open(const struct sequencer_options *options, struct sequencer **ret_sequencer) {
     struct sequencer *sequencer = calloc(1, sizeof *sequencer);
     if (sequencer == NULL) return failure_result(FAILURE_MEMORY);
@@ -137,11 +125,12 @@ result sequencer_open(const struct sequencer_options *options, struct sequencer 
     }
     queue_init(&sequencer->queue);
     log_local_init(&sequencer->log, group_deliver, sequencer);
-    if (thread_start(sequencer) != 0) {
+    const result started = thread_start("sequencer", sequence, sequencer, &sequencer->thread);
+    if (failed(started)) {
         queue_deinit(&sequencer->queue);
         committer_deinit(&sequencer->committer);
         free(sequencer);
-        return failure_result(FAILURE_MEMORY);
+        return started;
     }
     *ret_sequencer = sequencer;
     return RESULT_OK;

@@ -4,11 +4,11 @@
  * have nothing to do wake up every HEARTBEAT_TICK_MS while readings are parked, to see whose heartbeat is due. */
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 
 #include "service/base/clock.h"
 #include "service/base/logging.h"
+#include "service/base/thread.h"
 #include "service/feed/reading.h"
 #include "service/store/store.h"
 
@@ -96,21 +96,17 @@ static void work_condition_init(pthread_cond_t *condition) {
 }
 
 result pool_start(struct feed *feed) {
-    sigset_t all;
-    sigset_t before;
     work_condition_init(&feed->work);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     uint32_t started = 0;
-    while (started < feed->threads_count && pthread_create(&feed->threads[started], NULL, work, feed) == 0) {
-        pthread_setname_np(feed->threads[started], "reader");
-        started++;
+    result outcome = RESULT_OK;
+    while (started < feed->threads_count && !failed(outcome)) {
+        outcome = thread_start("reader", work, feed, &feed->threads[started]);
+        if (!failed(outcome)) started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started == feed->threads_count) return RESULT_OK;
+    if (!failed(outcome)) return RESULT_OK;
     feed->threads_count = started;
     pool_stop(feed);
-    return failure_result(FAILURE_MEMORY);
+    return outcome;
 }
 
 void pool_stop(struct feed *feed) {

@@ -1,7 +1,6 @@
 #include "service/retention/retention.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,6 +8,7 @@
 #include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/base/logging.h"
+#include "service/base/thread.h"
 #include "service/commit/sequencer.h"
 #include "service/retention/stream_scan.h"
 #include "service/store/store.h"
@@ -186,19 +186,6 @@ static void retention_free(struct retention *retention) {
     free(retention);
 }
 
-/* Signals are the main thread's business: a new thread inherits the mask of the one that makes it. */
-static result thread_start(struct retention *retention) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int code = pthread_create(&retention->thread, NULL, retain, retention);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0) return failure_result(FAILURE_MEMORY);
-    pthread_setname_np(retention->thread, "retention");
-    return RESULT_OK;
-}
-
 result retention_open(const struct retention_options *options, struct retention **ret_retention) {
     struct retention *retention = calloc(1, sizeof *retention);
     if (retention == NULL) return failure_result(FAILURE_MEMORY);
@@ -209,7 +196,7 @@ result retention_open(const struct retention_options *options, struct retention 
     retention->interval_ns = (int64_t)interval_ms * NANOSECONDS_PER_MILLISECOND;
     locks_init(retention);
     result outcome = store_reader_open(options->store, &retention->reader);
-    if (!failed(outcome)) outcome = thread_start(retention);
+    if (!failed(outcome)) outcome = thread_start("retention", retain, retention, &retention->thread);
     if (failed(outcome)) {
         retention_free(retention);
         return outcome;

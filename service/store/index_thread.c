@@ -12,12 +12,12 @@
  * up at once: nobody needs it. */
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "service/base/clock.h"
 #include "service/base/logging.h"
+#include "service/base/thread.h"
 #include "service/store/index_state.h"
 
 /* Entries in their order lie anywhere in memory: they are asked for so many before they are needed. */
@@ -343,22 +343,12 @@ result index_thread_start(struct index_part *index) {
     TRY(environment_result(mdb_txn_begin(index->environment.handle, NULL, MDB_RDONLY, &index->reader),
                            "read the index"));
     mdb_txn_reset(index->reader);
-    /* Signals are for the program's own threads; a thread's own faults must still reach it. */
-    sigset_t blocked;
-    sigset_t previous;
-    sigfillset(&blocked);
-    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
-    for (size_t number = 0; number < sizeof faults / sizeof faults[0]; number++) sigdelset(&blocked, faults[number]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &previous);
-    const int error = pthread_create(&index->thread, NULL, thread_run, index);
-    pthread_sigmask(SIG_SETMASK, &previous, NULL);
-    if (error != 0) {
+    const result started = thread_start("index", thread_run, index, &index->thread);
+    if (failed(started)) {
         mdb_txn_abort(index->reader);
         index->reader = NULL;
-        return failure_result(FAILURE_MEMORY);
     }
-    pthread_setname_np(index->thread, "index");
-    return RESULT_OK;
+    return started;
 }
 
 void index_thread_stop(struct index_part *index) {
