@@ -137,7 +137,8 @@ static upb_StringView invoice_text(const daybook_v1_RecordedEvent *order, uint64
     return upb_StringView_FromDataAndSize(copy, size);
 }
 
-static daybook_v1_AppendRequest *request_build(const daybook_v1_RecordedEvent *order, uint64_t number,
+static daybook_v1_AppendRequest *request_build(const daybook_subscriber *subscriber,
+                                               const daybook_v1_RecordedEvent *order, uint64_t number,
                                                upb_Arena *arena) {
     char *id = need(upb_Arena_Malloc(arena, 37));
     id_make(id);
@@ -155,21 +156,21 @@ static daybook_v1_AppendRequest *request_build(const daybook_v1_RecordedEvent *o
                                        upb_StringView_FromString(instance), arena)) {
         need(NULL);
     }
-    daybook_v1_Checkpoint *checkpoint = need(daybook_v1_AppendRequest_mutable_checkpoint(request, arena));
-    daybook_v1_Checkpoint_set_consumer(checkpoint, upb_StringView_FromString(CONSUMER));
-    daybook_v1_Checkpoint_set_position(checkpoint, daybook_v1_RecordedEvent_position(order));
+    const uint64_t position = daybook_v1_RecordedEvent_position(order);
+    if (!daybook_subscriber_checkpoint(subscriber, position, request, arena, NULL)) need(NULL);
     return request;
 }
 
 /* True: issued. False: the order has its invoice, by another instance. A call whose outcome is not known is made again with
  * the same event id: the store says whether it was done. */
-static bool invoice_issue(struct invoicing *invoicing, const daybook_v1_RecordedEvent *order) {
+static bool invoice_issue(struct invoicing *invoicing, const daybook_subscriber *subscriber,
+                          const daybook_v1_RecordedEvent *order) {
     /* Only now, after the subscription has begun at the checkpoint: an invoice that another instance has issued since then has
      * moved the checkpoint beyond it, and this append will be refused. Read earlier, the number could be given twice. */
     if (!invoicing->number_known) invoicing->number = invoice_number_read(invoicing);
     invoicing->number_known = true;
     upb_Arena *arena = need(upb_Arena_New());
-    const daybook_v1_AppendRequest *request = request_build(order, invoicing->number + 1, arena);
+    const daybook_v1_AppendRequest *request = request_build(subscriber, order, invoicing->number + 1, arena);
     /* Every event has its id, so the runtime may try again by itself. */
     const daybook_call_options options = {.timeout_ms = CALL_TIMEOUT_MS, .wait_for_ready = 1, .idempotent = 1};
     const daybook_v1_AppendResponse *response;
@@ -216,7 +217,7 @@ static int follow(struct invoicing *invoicing, daybook_subscriber *subscriber) {
         size_t count;
         const daybook_v1_RecordedEvent *const *orders = daybook_v1_SubscribeResponse_events(response, &count);
         for (size_t index = 0; index < count; index++) {
-            if (invoice_issue(invoicing, orders[index])) continue;
+            if (invoice_issue(invoicing, subscriber, orders[index])) continue;
             invoicing->number_known = false;
             return stale_explain(invoicing, daybook_v1_RecordedEvent_position(orders[index])) ? -1 : EXIT_NOT_ALONE;
         }

@@ -1,15 +1,15 @@
 #include "daybook/subscriber.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daybook/v1/event_store.grpc.h"
+#include "sdk/client/backoff.h"
+#include "sdk/client/clock.h"
 
-#define HEARTBEAT_DEFAULT_MS   10000
-#define BACKOFF_FIRST_MS       100
-#define BACKOFF_MAX_DEFAULT_MS 5000
+#define HEARTBEAT_DEFAULT_MS 10000
 /* A server that is silent for this many heartbeats is taken for gone. */
 #define HEARTBEATS_MISSED_MAX 3
 
@@ -17,33 +17,22 @@ struct daybook_subscriber {
     daybook_client *client;
     upb_Arena *arena; /* of the filter and the consumer */
     const daybook_v1_Filter *filter;
+    upb_StringView name;     /* the consumer's; no data: it has none */
     upb_StringView consumer; /* whose checkpoint is where to begin; no data: nobody's, or no longer */
     uint32_t heartbeat_ms;
-    uint32_t backoff_max_ms;
-    uint32_t backoff_ms;
+    struct backoff backoff;
     void (*disconnected)(const daybook_status *status, uint32_t retry_ms, void *context);
     void *context;
     uint64_t position;
     bool position_known; /* false: the subscription begins at the end and no response has said where that is */
     int64_t heard_at_ms;
     int64_t retry_at_ms;
-    unsigned jitter_seed;
 
     pthread_mutex_t mutex; /* guards what cancel touches */
     pthread_cond_t cancelled_changed;
     bool cancelled;
     daybook_v1_EventStore_Subscribe_stream *stream;
 };
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static uint32_t backoff_first_ms(const daybook_subscriber *subscriber) {
-    return subscriber->backoff_max_ms < BACKOFF_FIRST_MS ? subscriber->backoff_max_ms : BACKOFF_FIRST_MS;
-}
 
 static bool filter_copy(daybook_subscriber *subscriber, const daybook_v1_Filter *filter) {
     if (filter == NULL) return true;
@@ -60,7 +49,8 @@ static bool consumer_copy(daybook_subscriber *subscriber, const char *consumer) 
     char *copy = upb_Arena_Malloc(subscriber->arena, size + 1);
     if (copy == NULL) return false;
     memcpy(copy, consumer, size + 1);
-    subscriber->consumer = upb_StringView_FromDataAndSize(copy, size);
+    subscriber->name = upb_StringView_FromDataAndSize(copy, size);
+    subscriber->consumer = subscriber->name;
     return true;
 }
 
@@ -77,19 +67,13 @@ daybook_subscriber *daybook_subscriber_open(daybook_client *client, const dayboo
     }
     subscriber->client = client;
     subscriber->heartbeat_ms = options->heartbeat_ms == 0 ? HEARTBEAT_DEFAULT_MS : options->heartbeat_ms;
-    subscriber->backoff_max_ms = options->backoff_max_ms == 0 ? BACKOFF_MAX_DEFAULT_MS : options->backoff_max_ms;
-    subscriber->backoff_ms = backoff_first_ms(subscriber);
+    daybook__backoff_init(&subscriber->backoff, options->backoff_max_ms);
     subscriber->disconnected = options->disconnected;
     subscriber->context = options->context;
     subscriber->position = options->after;
     subscriber->position_known = options->from_end == 0;
-    subscriber->jitter_seed = (unsigned)now_ms() ^ (unsigned)(uintptr_t)subscriber;
     pthread_mutex_init(&subscriber->mutex, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&subscriber->cancelled_changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    daybook__clock_condition_init(&subscriber->cancelled_changed);
     return subscriber;
 }
 
@@ -122,7 +106,7 @@ static bool connect_again(daybook_subscriber *subscriber, daybook_status *ret_st
     }
     if (arena != NULL) upb_Arena_Free(arena);
     if (stream == NULL) return false;
-    subscriber->heard_at_ms = now_ms();
+    subscriber->heard_at_ms = daybook__clock_now_ms();
     pthread_mutex_lock(&subscriber->mutex);
     subscriber->stream = stream;
     const bool cancelled = subscriber->cancelled;
@@ -139,26 +123,9 @@ static void stream_drop(daybook_subscriber *subscriber) {
     daybook_v1_EventStore_Subscribe_close(stream);
 }
 
-/* What another attempt may cure: a server that is gone, draining or busy. Everything else is told to the caller. */
-static bool is_passing(const daybook_status *status) {
-    return status->retryable || status->code == DAYBOOK_UNAVAILABLE || status->code == DAYBOOK_CANCELLED ||
-           status->code == DAYBOOK_DEADLINE_EXCEEDED;
-}
-
-/* Half of the pause is jitter, so that the subscribers of a server that restarts do not come all at once. */
-static uint32_t pause_ms(daybook_subscriber *subscriber, const daybook_status *status) {
-    const uint32_t jitter = (uint32_t)rand_r(&subscriber->jitter_seed) % (subscriber->backoff_ms / 2 + 1);
-    const uint32_t own_ms = subscriber->backoff_ms - subscriber->backoff_ms / 2 + jitter;
-    const uint32_t most_ms = subscriber->backoff_max_ms;
-    const uint32_t asked_ms = status->retry_delay_ms < most_ms ? status->retry_delay_ms : most_ms;
-    return own_ms < asked_ms ? asked_ms : own_ms;
-}
-
 static void retry_plan(daybook_subscriber *subscriber, const daybook_status *status) {
-    const uint32_t retry_ms = pause_ms(subscriber, status);
-    subscriber->retry_at_ms = now_ms() + retry_ms;
-    const bool may_double = subscriber->backoff_ms <= subscriber->backoff_max_ms / 2;
-    subscriber->backoff_ms = may_double ? subscriber->backoff_ms * 2 : subscriber->backoff_max_ms;
+    const uint32_t retry_ms = daybook__backoff_pause_ms(&subscriber->backoff, status->retry_delay_ms);
+    subscriber->retry_at_ms = daybook__clock_after_ms(retry_ms);
     if (subscriber->disconnected != NULL) subscriber->disconnected(status, retry_ms, subscriber->context);
 }
 
@@ -172,18 +139,17 @@ static bool is_cancelled(daybook_subscriber *subscriber) {
 /* Waits for the next attempt to be due. False: `until_ms` came first. */
 static bool retry_wait(daybook_subscriber *subscriber, int64_t until_ms) {
     const int64_t target_ms = subscriber->retry_at_ms < until_ms ? subscriber->retry_at_ms : until_ms;
-    const struct timespec target = {.tv_sec = target_ms / 1000, .tv_nsec = target_ms % 1000 * 1000000};
     pthread_mutex_lock(&subscriber->mutex);
-    while (!subscriber->cancelled && now_ms() < target_ms) {
-        pthread_cond_timedwait(&subscriber->cancelled_changed, &subscriber->mutex, &target);
+    while (!subscriber->cancelled && daybook__clock_now_ms() < target_ms) {
+        (void)daybook__clock_condition_wait(&subscriber->cancelled_changed, &subscriber->mutex, target_ms);
     }
     pthread_mutex_unlock(&subscriber->mutex);
-    return now_ms() >= subscriber->retry_at_ms;
+    return daybook__clock_now_ms() >= subscriber->retry_at_ms;
 }
 
 static void response_taken(daybook_subscriber *subscriber, const daybook_v1_SubscribeResponse *response) {
-    subscriber->heard_at_ms = now_ms();
-    subscriber->backoff_ms = backoff_first_ms(subscriber);
+    subscriber->heard_at_ms = daybook__clock_now_ms();
+    daybook__backoff_reset(&subscriber->backoff);
     subscriber->position = daybook_v1_SubscribeResponse_position(response);
     subscriber->position_known = true;
     subscriber->consumer = upb_StringView_FromDataAndSize(NULL, 0);
@@ -198,11 +164,9 @@ static bool consumer_is_new(daybook_subscriber *subscriber, const daybook_status
 
 /* How long to listen before the caller's time is up or the server must be taken for gone. */
 static uint32_t listen_ms(const daybook_subscriber *subscriber, int64_t until_ms, bool *ret_silence) {
-    const int64_t now = now_ms();
     const int64_t silent_at_ms = subscriber->heard_at_ms + (int64_t)subscriber->heartbeat_ms * HEARTBEATS_MISSED_MAX;
     *ret_silence = silent_at_ms <= until_ms;
-    const int64_t wait_ms = (*ret_silence ? silent_at_ms : until_ms) - now;
-    return wait_ms < 0 ? 0 : (uint32_t)wait_ms;
+    return daybook__clock_until_ms(*ret_silence ? silent_at_ms : until_ms);
 }
 
 /* One listening on the open stream. False: the stream is gone, and another attempt is planned or not wanted. */
@@ -228,7 +192,7 @@ static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
     stream_drop(subscriber);
     if (is_cancelled(subscriber)) return false; /* whatever ended the stream: the caller hears of the cancellation */
     if (consumer_is_new(subscriber, &status)) return false;
-    if (!is_passing(&status)) {
+    if (!daybook__backoff_is_passing(&status)) {
         if (ret_status != NULL) *ret_status = status;
         *ret_next = DAYBOOK_NEXT_ERROR;
         return true;
@@ -239,7 +203,7 @@ static bool listen_once(daybook_subscriber *subscriber, int64_t until_ms,
 
 daybook_next daybook_subscriber_next(daybook_subscriber *subscriber, uint32_t wait_ms,
                                      const daybook_v1_SubscribeResponse **ret_response, daybook_status *ret_status) {
-    const int64_t until_ms = wait_ms == DAYBOOK_TIMEOUT_NONE ? INT64_MAX / 2 : now_ms() + wait_ms;
+    const int64_t until_ms = daybook__clock_after_ms(wait_ms);
     for (;;) {
         if (is_cancelled(subscriber)) {
             daybook_status_set(ret_status, DAYBOOK_CANCELLED, "the subscriber was cancelled");
@@ -267,6 +231,22 @@ void daybook_subscriber_cancel(daybook_subscriber *subscriber) {
     if (subscriber->stream != NULL) daybook_v1_EventStore_Subscribe_cancel(subscriber->stream);
     pthread_cond_broadcast(&subscriber->cancelled_changed);
     pthread_mutex_unlock(&subscriber->mutex);
+}
+
+bool daybook_subscriber_checkpoint(const daybook_subscriber *subscriber, uint64_t position,
+                                   daybook_v1_AppendRequest *request, upb_Arena *arena, daybook_status *ret_status) {
+    assert(subscriber->name.data != NULL && position <= subscriber->position);
+    char *name = upb_Arena_Malloc(arena, subscriber->name.size);
+    daybook_v1_Checkpoint *checkpoint =
+        name == NULL ? NULL : daybook_v1_AppendRequest_mutable_checkpoint(request, arena);
+    if (checkpoint == NULL) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "no memory for a checkpoint");
+        return false;
+    }
+    memcpy(name, subscriber->name.data, subscriber->name.size);
+    daybook_v1_Checkpoint_set_consumer(checkpoint, upb_StringView_FromDataAndSize(name, subscriber->name.size));
+    daybook_v1_Checkpoint_set_position(checkpoint, position);
+    return true;
 }
 
 daybook_subscriber *daybook_subscriber_close(daybook_subscriber *subscriber) {

@@ -54,6 +54,17 @@ DAYBOOK_MUST_USE daybook_next daybook_subscriber_next(daybook_subscriber *subscr
 /** The position up to which everything was handed out: where to begin another time. */
 uint64_t daybook_subscriber_position(const daybook_subscriber *subscriber);
 
+/** Exactly-once processing: stores with the application's own append that the consumer of the options has come to `position`,
+ * in the same transaction. That is the position of the last event whose processing the append records, or of the whole
+ * response: at least 1 and at most the subscriber's position. The store refuses a checkpoint that does not go forward
+ * (CHECKPOINT_STALE): the event was processed already, by another instance or by one before. An append that is sent again with
+ * the same event ids, as an appender does, is not refused by its own checkpoint.
+ * False: RESOURCE_EXHAUSTED without memory, the request is as it was or has an empty checkpoint. The checkpoint's memory is
+ * the arena's. The thread of next. */
+DAYBOOK_MUST_USE bool daybook_subscriber_checkpoint(const daybook_subscriber *subscriber, uint64_t position,
+                                                    daybook_v1_AppendRequest *request, upb_Arena *arena,
+                                                    daybook_status *ret_status);
+
 /** Makes next return ERROR with CANCELLED, now and ever after. Any thread. */
 void daybook_subscriber_cancel(daybook_subscriber *subscriber);
 

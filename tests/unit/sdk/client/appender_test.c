@@ -2,138 +2,16 @@
 #include "daybook/appender.h"
 
 #include <criterion/criterion.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "tests/support/random.h"
-#include "tests/unit/sdk/client/append_server.h"
+#include "tests/unit/sdk/client/appender_fixture.h"
 
-#define PATIENCE_MS  60000
 #define APPENDS_MANY 500
 /* So few that every one of them has as many requests as it needs to come to its end. */
 #define BAD_TURNS        20
 #define BAD_TURN_ANSWERS 20
 
-static struct append_server *server;
-static daybook_client *client;
-static daybook_appender *appender;
-
-/* What `disconnected` has heard; on the appender's thread, read after a flush. */
-static struct {
-    pthread_mutex_t mutex;
-    size_t count;
-    daybook_status status; /* the last one */
-    uint32_t retry_ms;
-} losses = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static void on_disconnected(const daybook_status *status, uint32_t retry_ms, void *context) {
-    cr_assert_eq(context, &losses);
-    cr_assert_gt(retry_ms, 0, "attempts without a pause are an attack");
-    pthread_mutex_lock(&losses.mutex);
-    losses.count++;
-    losses.status = *status;
-    losses.retry_ms = retry_ms;
-    pthread_mutex_unlock(&losses.mutex);
-}
-
-static size_t losses_count(void) {
-    pthread_mutex_lock(&losses.mutex);
-    const size_t count = losses.count;
-    pthread_mutex_unlock(&losses.mutex);
-    return count;
-}
-
-static void client_open(uint16_t port) {
-    char target[32];
-    daybook_status status;
-    (void)snprintf(target, sizeof target, "127.0.0.1:%u", port);
-    client = daybook_client_open(&(daybook_client_options){.target = target, .reconnect_backoff_max_ms = 100}, &status);
-    cr_assert_not_null(client, "%s", status.message);
-}
-
-/* With pauses of a few milliseconds, unless the test wants others. */
-static void appender_open(daybook_appender_options options) {
-    daybook_status status;
-    options.disconnected = on_disconnected;
-    options.context = &losses;
-    if (options.backoff_max_ms == 0) options.backoff_max_ms = 5;
-    if (options.timeout_ms == 0) options.timeout_ms = PATIENCE_MS;
-    appender = daybook_appender_open(client, &options, &status);
-    cr_assert_not_null(appender, "%s", status.message);
-}
-
-static void begin(const struct append_turn *turns, size_t count, daybook_appender_options options) {
-    server = append_server_start(0, turns, count);
-    client_open(append_server_port(server));
-    appender_open(options);
-}
-#define BEGIN(options, ...)                                                                                            \
-    begin((const struct append_turn[]){__VA_ARGS__},                                                                   \
-          sizeof((const struct append_turn[]){__VA_ARGS__}) / sizeof(struct append_turn), options)
-#define DEFAULTS ((daybook_appender_options){.timeout_ms = 0})
-#define ALL_WELL                                                                                                       \
-    { .answers_count = UINT32_MAX }
-
-static void end(void) {
-    daybook_appender_close(appender, 0);
-    if (client != NULL) daybook_client_close(client);
-    if (server != NULL) append_server_stop(server);
-}
-
-TestSuite(appender, .fini = end);
-
-/* An event whose text is the number, in the stream. */
-static daybook_write try_submit(const char *stream, uint64_t number, uint32_t wait_ms, daybook_append **ret_append,
-                                daybook_status *ret_status) {
-    char text[24];
-    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    upb_Arena *arena = upb_Arena_New();
-    daybook_v1_Event *event = daybook_v1_Event_new(arena);
-    daybook_v1_Event_set_type(event, upb_StringView_FromString("Counted"));
-    daybook_v1_Event_set_text(event, upb_StringView_FromString(text));
-    const daybook_v1_Event *events[] = {event};
-    const daybook_write found =
-        daybook_appender_submit_events(appender, stream, events, 1, wait_ms, ret_append, ret_status);
-    upb_Arena_Free(arena);
-    return found;
-}
-
-static daybook_append *submit(const char *stream, uint64_t number) {
-    daybook_append *append = NULL;
-    daybook_status status;
-    cr_assert_eq(try_submit(stream, number, PATIENCE_MS, &append, &status), DAYBOOK_WRITE_TAKEN);
-    return append;
-}
-
-static void submit_all(daybook_append **ret_appends, size_t count) {
-    for (size_t index = 0; index < count; index++) ret_appends[index] = submit("counter", index);
-}
-
-static void expect_status(daybook_append *append, daybook_code code, const char *reason) {
-    cr_assert(daybook_append_wait(append, PATIENCE_MS));
-    const daybook_status *status = daybook_append_status(append);
-    cr_assert_eq(status->code, code, "%s: %s", daybook_code_name(status->code), status->message);
-    cr_assert_str_eq(status->reason, reason, "%s", status->message);
-}
-
-/* All are OK, where the log has them, which has them once and in order. */
-static void expect_all(daybook_append **appends, size_t count) {
-    for (size_t index = 0; index < count; index++) {
-        expect_status(appends[index], DAYBOOK_OK, "");
-        size_t results_count;
-        const daybook_v1_WriteResult *const *results =
-            daybook_v1_AppendResponse_results(daybook_append_result(appends[index]), &results_count);
-        cr_assert_eq(results_count, 1);
-        cr_assert_eq(daybook_v1_WriteResult_first_position(results[0]), index + 1);
-        cr_assert_eq(append_server_record(server, index).number, index);
-        if (index > 0) {
-            cr_assert_lt(strcmp(append_server_record(server, index - 1).id, append_server_record(server, index).id), 0);
-        }
-        daybook_append_free(appends[index]);
-    }
-    cr_assert_eq(append_server_count(server), count);
-}
+TestSuite(appender, .fini = fixture_end);
 
 /* --- Each append once, in order. ------------------------------------------------------------------------------------- */
 
@@ -156,7 +34,7 @@ Test(appender, calls_that_end_lose_nothing_and_repeat_nothing) {
                                             .code = codes[random_below(&random, 4)]};
     }
     turns[BAD_TURNS] = (struct append_turn)ALL_WELL;
-    begin(turns, BAD_TURNS + 1, DEFAULTS);
+    fixture_begin(turns, BAD_TURNS + 1, DEFAULTS);
     daybook_append *appends[APPENDS_MANY];
     submit_all(appends, APPENDS_MANY);
     expect_all(appends, APPENDS_MANY);
@@ -240,7 +118,7 @@ static void expect_recovery_from(enum append_fault fault) {
 
 Test(appender, an_outcome_that_is_none_is_not_taken_for_one) {
     expect_recovery_from(APPEND_FAULT_EMPTY);
-    cr_assert_eq(losses.status.code, DAYBOOK_INTERNAL);
+    cr_assert_eq(losses_last().code, DAYBOOK_INTERNAL);
 }
 
 Test(appender, an_error_that_is_none_is_not_taken_for_one) {
