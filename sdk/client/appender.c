@@ -2,6 +2,7 @@
 #include "sdk/client/appender.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #define TIMEOUT_DEFAULT_MS      30000
@@ -93,12 +94,27 @@ static void abandon(struct daybook_appender *appender) {
     pthread_mutex_unlock(&appender->mutex);
 }
 
-static bool threads_start(struct daybook_appender *appender) {
+static bool threads_create(struct daybook_appender *appender) {
     if (pthread_create(&appender->receiver, NULL, daybook__appender_receive, appender) != 0) return false;
     if (pthread_create(&appender->sender, NULL, daybook__appender_send, appender) == 0) return true;
     abandon(appender);
     pthread_join(appender->receiver, NULL);
     return false;
+}
+
+/* Signals are for the program's own threads, but for what a thread's own fault raises. */
+static bool threads_start(struct daybook_appender *appender) {
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    sigset_t blocked;
+    sigset_t before;
+    sigfillset(&blocked);
+    for (size_t index = 0; index < sizeof faults / sizeof faults[0]; index++) sigdelset(&blocked, faults[index]);
+    int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    assert(error == 0);
+    const bool started = threads_create(appender);
+    error = pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert(error == 0);
+    return started;
 }
 
 daybook_appender *daybook_appender_open(daybook_client *client, const daybook_appender_options *options,
