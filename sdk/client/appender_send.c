@@ -11,11 +11,13 @@ static void send_next(struct daybook_appender *appender) {
     daybook_v1_EventStore_AppendMany_stream *stream = appender->stream;
     struct daybook_append *append = appender->send_next;
     appender->send_next = append->next;
+    const bool more = appender->send_next != NULL;
     append->attempts_count++;
     daybook__append_ref(append); /* a server that answers what it has not read must not free what is being encoded */
     pthread_mutex_unlock(&appender->mutex);
     const daybook_write written =
-        daybook_v1_EventStore_AppendMany_write(stream, append->request, DAYBOOK_TIMEOUT_NONE, NULL);
+        more ? daybook_v1_EventStore_AppendMany_write_more(stream, append->request, DAYBOOK_TIMEOUT_NONE, NULL)
+             : daybook_v1_EventStore_AppendMany_write(stream, append->request, DAYBOOK_TIMEOUT_NONE, NULL);
     /* It has a place among the answers that nothing will fill: without memory, this round is lost. */
     if (written == DAYBOOK_WRITE_REFUSED) daybook_v1_EventStore_AppendMany_cancel(stream);
     daybook__append_unref(append);
