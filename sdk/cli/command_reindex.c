@@ -3,49 +3,42 @@
 
 #include "daybook/v1/admin.grpc.h"
 #include "sdk/cli/common.h"
-#include "sdk/cli/json.h"
-#include "sdk/cli/progress.h"
+#include "sdk/cli/operation.h"
 
-/* -1, or the exit code. */
-static int response_print(const daybook_v1_ReindexResponse *response, bool json, struct progress *progress) {
+static struct operation_progress read(const void *response, void *context) {
     const uint64_t position = daybook_v1_ReindexResponse_position(response);
-    const uint64_t head = daybook_v1_ReindexResponse_head(response);
-    if (!json) {
-        progress_show(progress, position, head);
-        return -1;
-    }
+    *(uint64_t *)context = position;
+    return (struct operation_progress){
+        .done_count = position,
+        .all_count = daybook_v1_ReindexResponse_head(response),
+    };
+}
+
+static json_t *to_json(const void *response) {
     json_t *object = json_object();
-    json_add(object, "position", json_number(position));
-    json_add(object, "head", json_number(head));
-    if (!json_line(object)) return common_out_of_memory();
-    return fflush(stdout) == 0 ? -1 : EXIT_OUTPUT;
+    json_add(object, "position", json_number(daybook_v1_ReindexResponse_position(response)));
+    json_add(object, "head", json_number(daybook_v1_ReindexResponse_head(response)));
+    return object;
+}
+
+static void print_outcome(const void *context) {
+    (void)printf("indexed up to position %" PRIu64 "\n", *(const uint64_t *)context);
 }
 
 static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {
     (void)context;
     daybook_status status;
-    daybook_next next;
-    const daybook_v1_ReindexResponse *response;
+    uint64_t position = 0;
     const daybook_call_options options = common_stream_options(common);
     const daybook_v1_ReindexRequest *request = daybook_v1_ReindexRequest_new(arena);
     if (request == NULL) return common_out_of_memory();
     daybook_v1_Admin_Reindex_stream *stream = daybook_v1_Admin_Reindex_open(client, request, &options, &status);
-    if (stream == NULL) return common_fail(common, &status);
-    struct progress progress;
-    progress_init(&progress, "events indexed");
-    uint64_t position = 0;
-    int code = -1;
-    while (code < 0 && (next = daybook_v1_Admin_Reindex_next(stream, common->timeout_ms, &response, &status)) ==
-                           DAYBOOK_NEXT_MESSAGE) {
-        code = response_print(response, common->json, &progress);
-        position = daybook_v1_ReindexResponse_position(response);
-    }
-    (void)daybook_v1_Admin_Reindex_close(stream);
-    progress_end(&progress);
-    if (code < 0) code = common_stream_ended(common, next, &status);
-    if (code != 0 || common->json) return code;
-    (void)printf("indexed up to position %" PRIu64 "\n", position);
-    return 0;
+    return operation_follow(common, daybook_v1_Admin_Reindex_untyped(stream), &status,
+                            &(struct operation){.what = "events indexed",
+                                                .read = read,
+                                                .to_json = to_json,
+                                                .print_outcome = print_outcome,
+                                                .context = &position});
 }
 
 int command_reindex(int argc, char **argv) {
