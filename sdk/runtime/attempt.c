@@ -74,7 +74,7 @@ void daybook__attempt_take_response(struct attempt *attempt, upb_Arena *arena, d
         daybook__exchange_malformed(exchange, "is missing, though the status is OK", status);
     } else if (status->code == DAYBOOK_OK) {
         codec_result result = daybook__codec_decode(attempt->response, exchange->method->response, arena, ret_message);
-        if (result != CODEC_OK) daybook__exchange_malformed(exchange, daybook__codec_text(result), status);
+        if (result != CODEC_OK) daybook__exchange_undecoded(exchange, result, status);
     }
     response_drop(attempt);
 }

@@ -98,16 +98,25 @@ static const unsigned char trailer[] = {
     0xfa, 0xff, 0xff, 0xff, 0x0f, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 
-/* Takes the trailer out of the message's unknown fields. False when it is not there, or not as a field of its own,
- * which the fields before it tell: one whose length runs over the end of the message has swallowed it. */
-static bool trailer_remove(upb_Message *message, upb_Arena *arena) {
+/* Takes the trailer out of the message's unknown fields. CODEC_MALFORMED when it is not there, or not as a field of its
+ * own, which the fields before it tell: one whose length runs over the end of the message has swallowed it. */
+static codec_result trailer_remove(upb_Message *message, upb_Arena *arena) {
     size_t size = 0;
     const char *unknown = upb_Message_GetUnknown(message, &size);
-    if (size < sizeof trailer || memcmp(unknown + size - sizeof trailer, trailer, sizeof trailer) != 0) return false;
+    if (size < sizeof trailer || memcmp(unknown + size - sizeof trailer, trailer, sizeof trailer) != 0) {
+        return CODEC_MALFORMED;
+    }
     size -= sizeof trailer;
-    if (size > 0 && google_protobuf_Empty_parse(unknown, size, arena) == NULL) return false;
+    if (size > 0) {
+        google_protobuf_Empty *before = google_protobuf_Empty_new(arena);
+        if (before == NULL) return CODEC_NO_MEMORY;
+        const upb_DecodeStatus status =
+            upb_Decode(unknown, size, before, &google_protobuf_Empty_msginit, NULL, 0, arena);
+        if (status == kUpb_DecodeStatus_OutOfMemory) return CODEC_NO_MEMORY;
+        if (status != kUpb_DecodeStatus_Ok) return CODEC_MALFORMED;
+    }
     upb_Message_Getinternal(message)->internal->unknown_end -= (uint32_t)sizeof trailer;
-    return true;
+    return CODEC_OK;
 }
 
 /* Tables that are looked at before a type counts as one that may hold maps. */
@@ -161,9 +170,10 @@ static codec_result decode_with_trailer(char *bytes, size_t length, const upb_Mi
     if (result == CODEC_BAD_UTF8) {
         /* Was it the message's own text, or one that is cut short and took in some of the trailer? Zeros are text. */
         memset(bytes + length, 0, sizeof trailer);
-        return decode_bytes(bytes, size, table, arena, &message) == CODEC_BAD_UTF8 ? CODEC_BAD_UTF8 : CODEC_MALFORMED;
+        result = decode_bytes(bytes, size, table, arena, &message);
+        return result == CODEC_OK ? CODEC_MALFORMED : result;
     }
-    if (result == CODEC_OK && !trailer_remove(message, arena)) result = CODEC_MALFORMED;
+    if (result == CODEC_OK) result = trailer_remove(message, arena);
     if (result == CODEC_OK) *ret_message = message;
     return result;
 }

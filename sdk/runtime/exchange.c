@@ -212,6 +212,11 @@ void daybook__exchange_refused(const struct exchange *exchange, codec_result res
     daybook_status_set(ret_status, code, "the request of %s %s", exchange->method->path, daybook__codec_text(result));
 }
 
+void daybook__exchange_undecoded(const struct exchange *exchange, codec_result result, daybook_status *ret_status) {
+    daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INTERNAL;
+    daybook_status_set(ret_status, code, "the response of %s %s", exchange->method->path, daybook__codec_text(result));
+}
+
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status) {
     daybook_status_set(ret_status, DAYBOOK_INTERNAL, "the response of %s %s", exchange->method->path, text);
 }

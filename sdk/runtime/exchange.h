@@ -82,7 +82,10 @@ void daybook__exchange_fill_details(const struct exchange *exchange);
 /* Describes a request that cannot be encoded. */
 void daybook__exchange_refused(const struct exchange *exchange, codec_result result, daybook_status *ret_status);
 
-/* Describes a response that cannot be decoded; `text` is a codec's. */
+/* Describes a response that cannot be decoded. */
+void daybook__exchange_undecoded(const struct exchange *exchange, codec_result result, daybook_status *ret_status);
+
+/* Describes responses that the method does not have: "the response of PATH `text`". */
 void daybook__exchange_malformed(const struct exchange *exchange, const char *text, daybook_status *ret_status);
 
 /* Leaves the client and releases everything, once nothing is in flight. */

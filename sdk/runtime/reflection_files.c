@@ -26,10 +26,15 @@ static bool is_below(upb_StringView symbol, upb_StringView scope, upb_StringView
 
 static bool add_file(struct reflection_files *files, const daybook_file *file, daybook_status *ret_status) {
     if (daybook__reflection_files_find_name(files, upb_StringView_FromString(file->name)) != NULL) return true;
-    const google_protobuf_FileDescriptorProto *proto = google_protobuf_FileDescriptorProto_parse_ex(
-        (const char *)file->data, file->size, NULL, kUpb_DecodeOption_AliasString, files->arena);
-    if (proto == NULL) {
-        daybook_status_set(ret_status, DAYBOOK_INTERNAL, "the descriptor of %s cannot be read", file->name);
+    google_protobuf_FileDescriptorProto *proto = google_protobuf_FileDescriptorProto_new(files->arena);
+    const upb_DecodeStatus decoded = proto == NULL ? kUpb_DecodeStatus_OutOfMemory
+                                                   : upb_Decode((const char *)file->data, file->size, proto,
+                                                                &google_protobuf_FileDescriptorProto_msginit, NULL,
+                                                                kUpb_DecodeOption_AliasString, files->arena);
+    if (decoded != kUpb_DecodeStatus_Ok) {
+        const daybook_code code =
+            decoded == kUpb_DecodeStatus_OutOfMemory ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INTERNAL;
+        daybook_status_set(ret_status, code, "the descriptor of %s cannot be read", file->name);
         return false;
     }
     files->items[files->count++] = (struct reflection_file){.file = file, .proto = proto};

@@ -173,10 +173,7 @@ void daybook_server_call_reply(daybook_server_call *call, const void *response) 
     assert(!answered_before);
     const daybook_method *method = call->rpc.arrival.method->method;
     codec_result result = daybook__codec_encode(response, method->response, &call->response);
-    if (result != CODEC_OK) {
-        daybook__server_rpc_set_error(&call->rpc, DAYBOOK_INTERNAL, "the response of %s %s", method->path,
-                                      daybook__codec_text(result));
-    }
+    if (result != CODEC_OK) daybook__server_rpc_set_response_error(&call->rpc, "the response", result);
     answer(call);
 }
 

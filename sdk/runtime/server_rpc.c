@@ -76,6 +76,12 @@ void daybook__server_rpc_set_codec_error(struct server_rpc *rpc, codec_result re
                                   daybook__codec_text(result));
 }
 
+void daybook__server_rpc_set_response_error(struct server_rpc *rpc, const char *which, codec_result result) {
+    daybook_code code = result == CODEC_NO_MEMORY ? DAYBOOK_RESOURCE_EXHAUSTED : DAYBOOK_INTERNAL;
+    daybook__server_rpc_set_error(rpc, code, "%s of %s %s", which, rpc->arrival.method->method->path,
+                                  daybook__codec_text(result));
+}
+
 /* The size of a text that is cut to `size_max` bytes between two characters: a byte 10xxxxxx goes on a character. */
 static size_t cut(const char *text, size_t size, size_t size_max) {
     if (size <= size_max) return size;

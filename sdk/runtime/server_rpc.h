@@ -79,6 +79,10 @@ void daybook__server_rpc_set_error(struct server_rpc *rpc, daybook_code code, co
 /* What a request that could not be decoded ends a call with: the caller's mistake, but for a lack of memory. */
 void daybook__server_rpc_set_codec_error(struct server_rpc *rpc, codec_result result);
 
+/* What a response that could not be encoded ends a call with: the handler's mistake, but for a lack of memory. `which` is
+ * "the response" or "a response". */
+void daybook__server_rpc_set_response_error(struct server_rpc *rpc, const char *which, codec_result result);
+
 /* Gives what the handler has added to the operation that sends the headers. It points into the rpc. */
 void daybook__server_rpc_fill_headers(struct server_rpc *rpc, grpc_op *operation);
 

@@ -76,8 +76,7 @@ void daybook__server_stream_close_when_done(daybook_server_stream *stream) {
 /* --- The end ------------------------------------------------------------------------------------------------------ */
 
 static void set_response_error(daybook_server_stream *stream, codec_result fault) {
-    daybook__server_rpc_set_error(&stream->rpc, DAYBOOK_INTERNAL, "a response of %s %s",
-                                  stream->rpc.arrival.method->method->path, daybook__codec_text(fault));
+    daybook__server_rpc_set_response_error(&stream->rpc, "a response", fault);
 }
 
 /* What is still outgoing when nothing is being sent is the message of a reply. It goes with the end only where that is OK. */

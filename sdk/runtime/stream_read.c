@@ -49,6 +49,13 @@ static daybook_next end_malformed(struct daybook_stream *stream, const char *tex
     return end(stream);
 }
 
+/* Ends a stream with a message that cannot be decoded. */
+static daybook_next end_undecoded(struct daybook_stream *stream, codec_result result) {
+    daybook__exchange_undecoded(&stream->exchange, result, &stream->outcome);
+    daybook_stream_cancel(stream);
+    return end(stream);
+}
+
 static bool is_cancelled(const struct daybook_stream *stream) {
     return atomic_load_explicit(&stream->cancelled, memory_order_acquire);
 }
@@ -88,7 +95,7 @@ static bool decode_current(struct daybook_stream *stream) {
                                                       &stream->message);
     if (result == CODEC_OK) return true;
     stream->message = NULL;
-    (void)end_malformed(stream, daybook__codec_text(result));
+    (void)end_undecoded(stream, result);
     return false;
 }
 
