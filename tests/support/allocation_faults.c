@@ -27,13 +27,15 @@ upb_Arena *__wrap_upb_Arena_Init(void *memory, size_t size, upb_alloc *allocator
 
 static atomic_bool armed;
 static atomic_bool all_after;
+static atomic_bool here_alone;
+static _Thread_local bool is_here;
 static atomic_uint left_count; /* until the first failure */
 static atomic_uint failed_count;
 static atomic_llong live_count;
 
 /* Whether this allocation fails. */
 static bool fails(void) {
-    if (!atomic_load(&armed)) return false;
+    if (!atomic_load(&armed) || (atomic_load(&here_alone) && !is_here)) return false;
     unsigned left = atomic_load(&left_count);
     while (left > 0 && !atomic_compare_exchange_weak(&left_count, &left, left - 1)) {
     }
@@ -93,11 +95,21 @@ upb_Arena *__wrap_upb_Arena_Init(void *memory, size_t size, upb_alloc *allocator
     return __real_upb_Arena_Init(memory, size, allocator == NULL ? NULL : &failing);
 }
 
-void allocation_faults_begin(uint32_t number, bool and_all_after) {
+static void begin(uint32_t number, bool and_all_after, bool here) {
     atomic_store(&left_count, number);
     atomic_store(&failed_count, 0);
     atomic_store(&all_after, and_all_after);
+    atomic_store(&here_alone, here);
+    is_here = here;
     atomic_store(&armed, true);
+}
+
+void allocation_faults_begin(uint32_t number, bool and_all_after) {
+    begin(number, and_all_after, false);
+}
+
+void allocation_faults_begin_here(uint32_t number, bool and_all_after) {
+    begin(number, and_all_after, true);
 }
 
 uint32_t allocation_faults_end(void) {

@@ -2,7 +2,7 @@
  *
  * gRPC's core ends the process when it has no memory, so only what is linked statically may fail: the runtime, generated code,
  * the test, and the arenas of upb that they make (the linker's --wrap).
- * Ownership: none. Threads: set by one thread; every thread of the process is hit. Errors: none. */
+ * Ownership: none. Threads: set by one thread; every thread of the process is hit, unless a function says otherwise. Errors: none. */
 #ifndef TESTS_SUPPORT_ALLOCATION_FAULTS_H
 #define TESTS_SUPPORT_ALLOCATION_FAULTS_H
 
@@ -11,6 +11,9 @@
 
 /* From now on the allocation of this number fails, counted from 1; with `and_all_after`, so does every later one. */
 void allocation_faults_begin(uint32_t number, bool and_all_after);
+
+/* The same for allocations of the calling thread alone. */
+void allocation_faults_begin_here(uint32_t number, bool and_all_after);
 
 /* From now on nothing fails. Returns how many allocations have failed. */
 uint32_t allocation_faults_end(void);
