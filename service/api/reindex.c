@@ -1,30 +1,25 @@
 /* Reindex: a rebuild of the index that goes on for as long as somebody asks for it.
  *
- * A thread of the call's own does the work, because handlers must not block; it tells the client how far it has come while
- * it works and waits for it only at the end: appends may be waiting for the rebuild, never for the client. A client that goes,
- * and a daemon that drains, end the rebuild; the index is as it was then. */
-#include <pthread.h>
+ * A thread of the call's own does the work, because handlers must not block; it never waits for the client, because appends may
+ * be waiting for it. A client that goes, and a daemon that drains, end the rebuild; the index is as it was then. */
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "service/api/api.h"
 #include "service/api/errors.h"
-#include "service/base/clock.h"
+#include "service/api/progress.h"
 #include "service/base/logging.h"
 #include "service/base/thread.h"
 #include "service/feed/feed.h"
 #include "service/store/index_rebuild.h"
 
-#define PROGRESS_INTERVAL_NS 250000000
-
+/* Lives in the arena of its stream. */
 struct reindex {
     const struct api *api;
-    daybook_server_stream *stream;
+    struct progress *progress;
+    daybook_v1_ReindexResponse *response; /* filled anew for every message */
     atomic_bool is_cancelled;
-    int64_t told_ns; /* when the client was told last; the thread's */
-    pthread_mutex_t mutex;
-    pthread_cond_t sent;
-    bool is_sending; /* guarded by mutex */
+    _Atomic uint64_t position;
+    _Atomic uint64_t head;
 };
 
 static void error_of_rebuild(struct error *ret_error, enum failure failure) {
@@ -44,62 +39,34 @@ static void error_of_rebuild(struct error *ret_error, enum failure failure) {
     }
 }
 
-static void on_sent(daybook_server_stream *stream, bool ok, void *context) {
+static void message_send(void *context, daybook_server_stream *stream, bool is_last, daybook_server_stream_sent *sent,
+                         void *sent_context) {
     struct reindex *reindex = context;
-    (void)stream;
-    (void)ok; /* the client has gone: `cancelled` says so, too */
-    pthread_mutex_lock(&reindex->mutex);
-    reindex->is_sending = false;
-    pthread_cond_signal(&reindex->sent);
-    pthread_mutex_unlock(&reindex->mutex);
+    (void)is_last;
+    daybook_v1_ReindexResponse_set_position(reindex->response, atomic_load(&reindex->position));
+    daybook_v1_ReindexResponse_set_head(reindex->response, atomic_load(&reindex->head));
+    daybook_v1_Admin_Reindex_send(stream, reindex->response, sent, sent_context);
 }
 
-static bool sending_begin(struct reindex *reindex) {
-    pthread_mutex_lock(&reindex->mutex);
-    const bool is_free = !reindex->is_sending;
-    reindex->is_sending = true;
-    pthread_mutex_unlock(&reindex->mutex);
-    return is_free;
+static void cancel(void *context) {
+    struct reindex *reindex = context;
+    atomic_store(&reindex->is_cancelled, true);
 }
 
-static void sending_wait(struct reindex *reindex) {
-    pthread_mutex_lock(&reindex->mutex);
-    while (reindex->is_sending) pthread_cond_wait(&reindex->sent, &reindex->mutex);
-    pthread_mutex_unlock(&reindex->mutex);
-}
-
-/* Skips one when the client has not taken the last yet. */
-static void progress_send(struct reindex *reindex, const struct index_rebuild *rebuild,
-                          daybook_v1_ReindexResponse *response) {
-    if (!sending_begin(reindex)) return;
-    const struct index_rebuild_progress progress = index_rebuild_progress(rebuild);
-    daybook_v1_ReindexResponse_set_position(response, progress.position);
-    daybook_v1_ReindexResponse_set_head(response, progress.head);
-    reindex->told_ns = clock_monotonic_ns();
-    daybook_v1_Admin_Reindex_send(reindex->stream, response, on_sent, reindex);
-}
-
-static bool must_stop(const struct reindex *reindex) {
-    return atomic_load(&reindex->is_cancelled) || feed_is_draining(reindex->api->feed);
-}
-
-static result steps(struct reindex *reindex, struct index_rebuild *rebuild, daybook_v1_ReindexResponse *response) {
-    bool is_switched = false;
-    progress_send(reindex, rebuild, response);
-    while (!is_switched) {
-        if (must_stop(reindex)) return failure_result(FAILURE_STOPPED);
+static result steps(struct reindex *reindex, struct index_rebuild *rebuild) {
+    for (bool is_switched = false; !is_switched;) {
+        if (atomic_load(&reindex->is_cancelled) || feed_is_draining(reindex->api->feed)) {
+            return failure_result(FAILURE_STOPPED);
+        }
         TRY(index_rebuild_step(rebuild, &is_switched));
-        if (clock_monotonic_ns() - reindex->told_ns >= PROGRESS_INTERVAL_NS) progress_send(reindex, rebuild, response);
+        const struct index_rebuild_progress progress = index_rebuild_progress(rebuild);
+        atomic_store(&reindex->position, progress.position);
+        atomic_store(&reindex->head, progress.head);
     }
-    sending_wait(reindex);
-    progress_send(reindex, rebuild, response);
-    sending_wait(reindex);
     return RESULT_OK;
 }
 
 static result rebuild_all(struct reindex *reindex) {
-    daybook_v1_ReindexResponse *response = daybook_v1_ReindexResponse_new(daybook_server_stream_arena(reindex->stream));
-    if (response == NULL) return failure_result(FAILURE_MEMORY);
     struct index_rebuild *rebuild;
     struct problem problem = {.text = ""};
     const result begun = index_rebuild_begin(reindex->api->index, reindex->api->store, &rebuild, &problem);
@@ -107,7 +74,7 @@ static result rebuild_all(struct reindex *reindex) {
         log_warn("the index is not rebuilt", "reason", problem.text);
         return begun;
     }
-    const result outcome = steps(reindex, rebuild, response);
+    const result outcome = steps(reindex, rebuild);
     index_rebuild_end(rebuild);
     return outcome;
 }
@@ -115,49 +82,34 @@ static result rebuild_all(struct reindex *reindex) {
 static void *reindex_run(void *context) {
     struct reindex *reindex = context;
     const result outcome = rebuild_all(reindex);
-    /* With the finish the stream may close, and `reindex` be gone. */
-    if (!failed(outcome)) {
-        daybook_server_stream_finish(reindex->stream, DAYBOOK_OK, "", NULL, 0);
-        return NULL;
-    }
     struct error error;
-    error_of_rebuild(&error, outcome.failure);
-    error_finish(reindex->stream, &error);
+    if (failed(outcome)) error_of_rebuild(&error, outcome.failure);
+    progress_end(reindex->progress, failed(outcome) ? &error : NULL);
     return NULL;
 }
 
-static void on_cancelled(daybook_server_stream *stream, void *context) {
-    struct reindex *reindex = context;
-    (void)stream;
-    atomic_store(&reindex->is_cancelled, true);
-}
-
-static void on_closed(void *context) {
-    struct reindex *reindex = context;
-    pthread_cond_destroy(&reindex->sent);
-    pthread_mutex_destroy(&reindex->mutex);
-    free(reindex);
-}
-
-static const daybook_server_stream_events stream_events = {.cancelled = on_cancelled, .closed = on_closed};
-
 void api_reindex(void *context, daybook_server_stream *stream, const daybook_v1_ReindexRequest *request) {
-    (void)request;
+    upb_Arena *arena = daybook_server_stream_arena(stream);
+    struct reindex *reindex = upb_Arena_Malloc(arena, sizeof *reindex);
+    daybook_v1_ReindexResponse *response = daybook_v1_ReindexResponse_new(arena);
     struct error error;
-    struct reindex *reindex = calloc(1, sizeof *reindex);
-    if (reindex == NULL) {
+    (void)request;
+    if (reindex == NULL || response == NULL) {
         error_of_failure(&error, FAILURE_MEMORY);
         error_finish(stream, &error);
         return;
     }
-    reindex->api = context;
-    reindex->stream = stream;
-    pthread_mutex_init(&reindex->mutex, NULL);
-    pthread_cond_init(&reindex->sent, NULL);
-    daybook_server_stream_watch(stream, &stream_events, reindex);
+    const struct api *api = context;
+    *reindex = (struct reindex){.api = api, .response = response, .head = feed_head(api->feed)};
+    const struct progress_job job = {.send = message_send, .cancel = cancel, .context = reindex};
+    reindex->progress = progress_open(stream, &job);
+    if (reindex->progress == NULL) return;
     /* Nobody joins it: the server is not closed before its stream has ended. */
     const result started = thread_start_detached(reindex_run, reindex);
-    if (!failed(started)) return;
-    error_of_failure(&error, started.failure);
-    error_finish(stream, &error);
+    if (failed(started)) {
+        error_of_failure(&error, started.failure);
+        progress_refuse(reindex->progress, &error);
+        return;
+    }
+    progress_started(reindex->progress);
 }

@@ -2,7 +2,8 @@
  *
  * gRPC's core ends the process when it has no memory, so only what is linked statically may fail: the runtime, generated code,
  * the test, and the arenas of upb that they make (the linker's --wrap).
- * Ownership: none. Threads: set by one thread; every thread of the process is hit, unless a function says otherwise. Errors: none. */
+ * Ownership: none. Threads: set by one thread; every thread of the process is hit, unless a function says otherwise. Errors:
+ * none. */
 #ifndef TESTS_SUPPORT_ALLOCATION_FAULTS_H
 #define TESTS_SUPPORT_ALLOCATION_FAULTS_H
 
