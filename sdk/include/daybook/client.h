@@ -27,8 +27,9 @@ DAYBOOK_MUST_USE daybook_client *daybook_client_open(const daybook_client_option
 DAYBOOK_MUST_USE bool daybook_client_set_bearer_token(daybook_client *client, const char *token,
                                                       daybook_status *ret_status);
 
-/** Cancels what is in flight, waits until every completion has run, frees the client. NULL is allowed. Returns NULL.
- * Must not be called from a completion. */
+/** Cancels what is in flight, waits until every completion of a future has run, frees the client. Blocking calls on other
+ * threads return CANCELLED; streams report it, and are closed by their owners, before or after this. NULL is allowed. Returns
+ * NULL. Must not be called from a completion. */
 daybook_client *daybook_client_close(daybook_client *client);
 
 DAYBOOK_END_DECLARATIONS

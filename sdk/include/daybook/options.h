@@ -66,7 +66,7 @@ typedef struct daybook_client_options {
     /** Where the server is, in gRPC's name syntax: "127.0.0.1:50051", "dns:///daybook:50051", "unix:/run/daybook.sock".
      * Required. */
     const char *target;
-    /** Threads that run completions; 0: 1. At most 64. */
+    /** Threads that run the completions of futures, and sleep while there are none; 0: 1. At most 64. */
     uint32_t threads_count;
     /** Largest message received; 0: 16 MiB + 64 KiB, which holds every response of Daybook. */
     uint32_t message_bytes_max;
