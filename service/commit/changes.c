@@ -5,6 +5,8 @@
 #include "service/store/store.h"
 #include "service/store/visibility.h"
 
+#define NANOSECONDS_PER_SECOND INT64_C(1000000000)
+
 /* The row of a stream, or that of one that nothing was ever said of. */
 static result row_get(struct apply *apply, struct bytes stream, struct stream_row *ret_row) {
     const result found = store_stream_get(apply->store, stream, ret_row);
@@ -147,7 +149,20 @@ result stream_follow_write(struct apply *apply, struct bytes stream, uint64_t re
     return store_stream_put(apply->store, stream, &row);
 }
 
-static void settings_take(struct append_stream_change *change, uint64_t revision, struct stream_row *row) {
+/* The first revision that the limit of age leaves at this time. */
+static result age_first_revision(struct apply *apply, const struct append_stream_change *change,
+                                 const struct stream_row *row, uint64_t revision, uint64_t *ret_revision) {
+    *ret_revision = row->first_revision;
+    if (row->max_age_seconds == 0) return RESULT_OK;
+    const int64_t oldest_ns = apply->recorded_last_ns - (int64_t)row->max_age_seconds * NANOSECONDS_PER_SECOND;
+    return revisions_first_young(apply->revisions, change->term, change->stream, larger_of(row->first_revision, 1),
+                                 revision, oldest_ns, ret_revision);
+}
+
+/* What the settings before have hidden stays hidden. */
+static result settings_take(struct apply *apply, struct append_stream_change *change, uint64_t revision,
+                            struct stream_row *row) {
+    TRY(age_first_revision(apply, change, row, revision, &row->first_revision));
     if (change->truncate_before > revision + 1) change->truncate_before = revision + 1;
     row->max_age_seconds = change->max_age_seconds;
     row->max_count = change->max_count;
@@ -155,6 +170,7 @@ static void settings_take(struct append_stream_change *change, uint64_t revision
     row->metadata = change->metadata;
     row->first_revision =
         larger_of(larger_of(row->first_revision, row->truncate_before), count_first_revision(row, revision));
+    return RESULT_OK;
 }
 
 result change_write(struct apply *apply, struct append_stream_change *change) {
@@ -164,7 +180,7 @@ result change_write(struct apply *apply, struct append_stream_change *change) {
     TRY(row_get(apply, change->stream, &row));
     switch (change->kind) {
     case STREAM_CHANGE_SETTINGS:
-        settings_take(change, revision, &row);
+        TRY(settings_take(apply, change, revision, &row));
         break;
     case STREAM_CHANGE_DELETE:
     case STREAM_CHANGE_TOMBSTONE:

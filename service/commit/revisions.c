@@ -40,17 +40,22 @@ struct revisions *revisions_free(struct revisions *revisions) {
     return NULL;
 }
 
+/* The record that a hit is about. */
+static result record_of_hit(struct revisions *revisions, const struct index_entry *hit, struct record *ret_record) {
+    struct bytes encoded;
+    const result found = store_reader_get(revisions->reader, hit->position, &encoded);
+    /* The index only holds what is committed: a hit without its record is damage. */
+    if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
+    TRY(found);
+    return record_read(encoded, ret_record);
+}
+
 /* Looks through the hits of a term, newest first, for one whose record is of the stream. */
 static result last_of_hits(struct revisions *revisions, const struct index_entry *hits, uint32_t count,
                            struct bytes stream, uint64_t *ret_revision) {
     for (uint32_t index = 0; index < count; index++) {
-        struct bytes encoded;
         struct record record;
-        const result found = store_reader_get(revisions->reader, hits[index].position, &encoded);
-        /* The index only holds what is committed: a hit without its record is damage. */
-        if (found.failure == FAILURE_NOT_FOUND) return failure_result(FAILURE_CORRUPT);
-        TRY(found);
-        TRY(record_read(encoded, &record));
+        TRY(record_of_hit(revisions, &hits[index], &record));
         if (!bytes_equal(record.stream, stream)) continue;
         *ret_revision = record.revision;
         return RESULT_OK;
@@ -100,6 +105,49 @@ result revisions_get(struct revisions *revisions, struct term term, struct bytes
     revision_cache_put(revisions->cache, term, stream, revision);
     *ret_revision = revision;
     return RESULT_OK;
+}
+
+/* Whether the stream's first event from this revision on is young; also when it is not committed yet. */
+static result is_young(struct revisions *revisions, struct term term, struct bytes stream, uint64_t revision,
+                       int64_t oldest_ns, bool *ret_is_young) {
+    for (;;) {
+        struct index_entry hit;
+        uint32_t count;
+        struct record record;
+        TRY(index_range(revisions->index, term, revision, INDEX_FORWARD, 1, &hit, &count));
+        *ret_is_young = true;
+        if (count == 0) return RESULT_OK;
+        TRY(record_of_hit(revisions, &hit, &record));
+        *ret_is_young = record.recorded_ns >= oldest_ns;
+        if (bytes_equal(record.stream, stream)) return RESULT_OK;
+        revision = hit.number + 1;
+    }
+}
+
+static result first_young(struct revisions *revisions, struct term term, struct bytes stream, uint64_t first,
+                          uint64_t last, int64_t oldest_ns, uint64_t *ret_revision) {
+    uint64_t low = first;
+    uint64_t high = last + 1;
+    while (low < high) {
+        const uint64_t middle = low + (high - low) / 2;
+        bool middle_is_young;
+        TRY(is_young(revisions, term, stream, middle, oldest_ns, &middle_is_young));
+        if (middle_is_young) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    *ret_revision = low;
+    return RESULT_OK;
+}
+
+result revisions_first_young(struct revisions *revisions, struct term term, struct bytes stream, uint64_t first,
+                             uint64_t last, int64_t oldest_ns, uint64_t *ret_revision) {
+    TRY(store_reader_begin(revisions->reader, NULL));
+    const result outcome = first_young(revisions, term, stream, first, last, oldest_ns, ret_revision);
+    store_reader_end(revisions->reader);
+    return outcome;
 }
 
 void revisions_set(struct revisions *revisions, struct term term, struct bytes stream, uint64_t revision) {

@@ -23,6 +23,11 @@ struct revisions *revisions_free(struct revisions *revisions);
 MUST_USE result revisions_get(struct revisions *revisions, struct term term, struct bytes stream,
                               uint64_t *ret_revision);
 
+/* The first revision of a stream, from `first` up to `last`, whose event was recorded at `oldest_ns` or later, by bisection:
+ * times ascend with revisions. Events of the group itself are that young. `last` + 1: there is none. */
+MUST_USE result revisions_first_young(struct revisions *revisions, struct term term, struct bytes stream,
+                                      uint64_t first, uint64_t last, int64_t oldest_ns, uint64_t *ret_revision);
+
 /* Sets the revision for the rest of the group. At most GROUP_EVENTS_COUNT_MAX + REQUEST_EVENTS_COUNT_MAX streams a group. */
 void revisions_set(struct revisions *revisions, struct term term, struct bytes stream, uint64_t revision);
 

@@ -97,7 +97,20 @@ Test(client_balancing, pick_first_takes_one) {
     cr_assert_eq(echo_server_received(second), 0);
 }
 
+/* gRPC's resolver reads this file itself; a machine without it would ask the network. */
+static bool hosts_file_has_localhost(void) {
+    FILE *hosts = fopen("/etc/hosts", "r");
+    if (hosts == NULL) return false;
+    char line[512];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, hosts) != NULL)
+        found = line[0] != '#' && strstr(line, "localhost") != NULL;
+    fclose(hosts);
+    return found;
+}
+
 Test(client_balancing, a_name_is_resolved) {
+    if (!hosts_file_has_localhost()) cr_skip_test("this machine's /etc/hosts does not know localhost");
     char target[128];
     const char *port = strrchr(echo_server_target(fixture.server), ':');
     snprintf(target, sizeof target, "dns:///localhost%s", port);

@@ -275,6 +275,33 @@ Test(changes, what_is_too_old_by_the_time_of_the_group_is_removed_and_stays_gone
     cr_assert_eq(commit(append_expecting("s", 1)), APPEND_COMMITTED);
 }
 
+Test(changes, what_was_too_old_does_not_come_back_when_the_limit_goes) {
+    for (int round = 0; round < 5; round++) {
+        cr_assert_eq(commit(append_of("s")), APPEND_COMMITTED);
+        cr_assert_eq(commit(append_of("other")), APPEND_COMMITTED);
+        now_ns += 10 * SECOND_NS;
+    }
+    struct append_stream_change change = change_of(STREAM_CHANGE_SETTINGS, "s");
+    change.max_age_seconds = 25; /* of the events 50, 40, 30, 20 and 10 seconds ago */
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    cr_assert_eq(row_of("s").first_revision, 0, "nobody was hidden by settings before these");
+    change.max_age_seconds = 60;
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    cr_assert_eq(row_of("s").first_revision, 4);
+    now_ns += 45 * SECOND_NS; /* now they are 65 and 55 seconds old */
+    change.max_age_seconds = 0;
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    cr_assert_eq(row_of("s").first_revision, 5);
+    change.max_age_seconds = 1;
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    change.max_age_seconds = 0;
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    cr_assert_eq(row_of("s").first_revision, 6, "all were too old for a while");
+    cr_assert_eq(commit(append_expecting("s", 5)), APPEND_COMMITTED);
+    cr_assert_eq(settings_set(&change), APPEND_COMMITTED);
+    cr_assert_eq(row_of("s").first_revision, 6);
+}
+
 Test(changes, an_erasure_is_told_once) {
     static const uint64_t positions[] = {1, 2};
     cr_assert_eq(commit(append_of("s")), APPEND_COMMITTED);
