@@ -29,13 +29,13 @@ struct daybook_client {
     struct loop loops[DAYBOOK__THREADS_MAX];
     uint32_t loops_count;
     atomic_uint calls_count; /* spreads calls over the loops */
+    atomic_uint references;  /* the program's, and one for each exchange */
     daybook_retry_options retry;
 
     pthread_mutex_t mutex;
     pthread_cond_t unlooped; /* signalled when the last entry of a loop has left a closing client */
     struct client_entry *entries;
     uint32_t looped_count; /* entries that complete on a loop */
-    uint32_t references;   /* the program's, and one for each entry */
     bool closing;
     grpc_completion_queue *queues[QUEUES_KEPT_MAX]; /* to pluck from, in no use */
     uint32_t queues_count;
@@ -121,7 +121,7 @@ static daybook_client *open_resolved(const daybook_client_options *options, cons
     }
     pthread_mutex_init(&client->mutex, NULL);
     pthread_cond_init(&client->unlooped, NULL);
-    client->references = 1;
+    atomic_init(&client->references, 1);
     client->channel = channel_create(options, material);
     client->retry = options->retry;
     client->token_may_be_seen = options->tls != NULL || options->bearer_token_in_clear != 0;
@@ -164,12 +164,8 @@ static void client_free(daybook_client *client) {
     free(client);
 }
 
-/* Gives one reference back. The client is locked, and unlocked afterwards if it is still there. */
-static void unref_unlock(daybook_client *client) {
-    assert(client->references > 0);
-    const bool is_last = --client->references == 0;
-    pthread_mutex_unlock(&client->mutex);
-    if (is_last) client_free(client);
+void daybook__client_unref(daybook_client *client) {
+    if (atomic_fetch_sub(&client->references, 1) == 1) client_free(client);
 }
 
 daybook_client *daybook_client_close(daybook_client *client) {
@@ -188,8 +184,7 @@ daybook_client *daybook_client_close(daybook_client *client) {
 
     /* A completion that still runs may start something, if only to be told that it is too late. */
     daybook__loops_close(client->loops, client->loops_count);
-    pthread_mutex_lock(&client->mutex);
-    unref_unlock(client);
+    daybook__client_unref(client);
     return NULL;
 }
 
@@ -234,7 +229,7 @@ bool daybook__client_enter(daybook_client *client, struct client_entry *entry, g
         entry->next = client->entries;
         if (client->entries != NULL) client->entries->previous = entry;
         client->entries = entry;
-        client->references++;
+        atomic_fetch_add(&client->references, 1);
         if (!entry->is_plucked) client->looped_count++;
     }
     pthread_mutex_unlock(&client->mutex);
@@ -249,7 +244,6 @@ void daybook__client_leave(daybook_client *client, struct client_entry *entry) {
         client->entries = entry->next;
     if (entry->next != NULL) entry->next->previous = entry->previous;
     if (!entry->is_plucked) client->looped_count--;
-    /* Under the lock: close goes on when it is free and nothing looped is left, and the client may be gone then. */
     if (client->closing && client->looped_count == 0) pthread_cond_signal(&client->unlooped);
-    unref_unlock(client);
+    pthread_mutex_unlock(&client->mutex);
 }

@@ -34,13 +34,15 @@ grpc_call *daybook__client_create_call(daybook_client *client, const daybook_met
 /* How calls are retried that say nothing of it. */
 const daybook_retry_options *daybook__client_retry(const daybook_client *client);
 
-/* Adds what is about to start something. False: the client is being closed, and nothing may start. `ret_authorization` is
- * the value of the header "authorization", empty without a token; the caller unrefs it. */
+/* Adds what is about to start something, with a reference to the client. False: it is being closed, and nothing may start.
+ * `ret_authorization` is the value of the header "authorization", empty without a token; the caller unrefs it. */
 DAYBOOK_MUST_USE bool daybook__client_enter(daybook_client *client, struct client_entry *entry,
                                             grpc_slice *ret_authorization);
 
-/* Removes what has nothing left to complete, and the reference that it had since it entered. The client must not be touched
- * afterwards: it may be gone. */
+/* Removes what has nothing left to complete: from here on the client's close does not cancel it. */
 void daybook__client_leave(daybook_client *client, struct client_entry *entry);
+
+/* Gives the reference back that was taken by entering. The client may be gone afterwards. */
+void daybook__client_unref(daybook_client *client);
 
 #endif

@@ -221,10 +221,12 @@ void daybook__exchange_malformed(const struct exchange *exchange, const char *te
     daybook_status_set(ret_status, DAYBOOK_INTERNAL, "the response of %s %s", exchange->method->path, text);
 }
 
+/* Nobody may cancel a call that is released, and gRPC must be there until it is. */
 void daybook__exchange_close(struct exchange *exchange) {
     daybook_client *client = exchange->client;
-    release(exchange);
     daybook__client_leave(client, &exchange->entry);
+    release(exchange);
+    daybook__client_unref(client);
 }
 
 void daybook__exchange_cancel(struct exchange *exchange) {
