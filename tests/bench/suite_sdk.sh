@@ -25,6 +25,12 @@ start_sdk_server() {
     server_port=$("$load" free-port)
     "$sdk_bin/server" "127.0.0.1:$server_port" >"$work/server.log" 2>&1 &
     server_pid=$!
+    local tries=0
+    until (exec 3<>"/dev/tcp/127.0.0.1/$server_port") 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || die "the server does not listen: $(tail -n 3 "$work/server.log")"
+        sleep 0.05
+    done
 }
 
 # measure_sdk MODE [OPTION...]: each peer in its turn.
