@@ -51,28 +51,21 @@ struct daybook_call {
     bool done_runs;
     pthread_t done_thread; /* the thread of `done`, while it runs */
 
-    daybook_status status;
     const void *message;
     upb_Arena *arena;
     grpc_metadata_array initial_metadata;
     grpc_metadata_array trailing_metadata;
+
+    /* What follows is large and not set before it is used: most calls need little of it. */
+    daybook_status status;
+    char arena_memory[RESPONSE_ARENA_BYTES] __attribute__((aligned(16)));
 };
 
-/* A call with an arena of its own, as futures are. */
-struct future {
-    struct daybook_call call;
-    char memory[RESPONSE_ARENA_BYTES] __attribute__((aligned(16)));
-};
-
-static void call_deinit(struct daybook_call *call) {
+static void call_free(struct daybook_call *call) {
     daybook__metadata_free(&call->initial_metadata);
     daybook__metadata_free(&call->trailing_metadata);
     pthread_cond_destroy(&call->changed);
     pthread_mutex_destroy(&call->mutex);
-}
-
-static void future_free(struct daybook_call *call) {
-    call_deinit(call);
     upb_Arena_Free(call->arena);
     free(call);
 }
@@ -129,7 +122,7 @@ static void finish(struct daybook_call *call) {
     pthread_cond_broadcast(&call->changed);
     /* From here on an owner that has not abandoned the call may free it. */
     pthread_mutex_unlock(&call->mutex);
-    if (abandoned) future_free(call);
+    if (abandoned) call_free(call);
 }
 
 /* --- Attempts ----------------------------------------------------------------------------------------------------- */
@@ -200,30 +193,33 @@ static void cancel_entry(struct client_entry *entry) {
     call_cancel((struct daybook_call *)((char *)entry - offsetof(struct daybook_call, attempt.exchange.entry)));
 }
 
-/* Initialises a zeroed call and starts it; when that fails the call has ended and its status says why. */
-static void call_init(struct daybook_call *call, daybook_client *client, const daybook_method *method,
-                      const void *request, const daybook_call_options *options) {
-    assert(method->kind == DAYBOOK_METHOD_UNARY);
+static struct daybook_call *call_new(void) {
+    struct daybook_call *call = malloc(sizeof *call);
+    if (call == NULL) return NULL;
+    memset(call, 0, offsetof(struct daybook_call, status));
+    daybook_status_clear(&call->status);
+    call->arena = upb_Arena_Init(call->arena_memory, sizeof call->arena_memory, &upb_alloc_global);
     pthread_mutex_init(&call->mutex, NULL);
     daybook__condition_init(&call->changed);
     call->attempt.operation.complete = attempt_complete;
     call->wake_up.complete = woken_up;
     call->pause.expire = pause_over;
     call->state = CALL_RUNNING;
-    if (!daybook__attempt_open(&call->attempt, client, method, request, options, NULL, cancel_entry, &call->status)) {
-        move(call, CALL_ENDED);
-        return;
-    }
-    daybook__attempt_start(&call->attempt);
+    return call;
 }
 
+/* A call that cannot be started has ended, and its status says why. */
 daybook_call *daybook_call_start(daybook_client *client, const daybook_method *method, const void *request,
                                  const daybook_call_options *options) {
-    struct future *future = calloc(1, sizeof *future);
-    if (future == NULL) return NULL;
-    future->call.arena = upb_Arena_Init(future->memory, sizeof future->memory, &upb_alloc_global);
-    call_init(&future->call, client, method, request, options);
-    return &future->call;
+    assert(method->kind == DAYBOOK_METHOD_UNARY);
+    struct daybook_call *call = call_new();
+    if (call == NULL) return NULL;
+    if (daybook__attempt_open(&call->attempt, client, method, request, options, NULL, cancel_entry, &call->status)) {
+        daybook__attempt_start(&call->attempt);
+    } else {
+        move(call, CALL_ENDED);
+    }
+    return call;
 }
 
 bool daybook_call_wait(daybook_call *call, uint32_t wait_ms) {
@@ -298,6 +294,6 @@ daybook_call *daybook_call_free(daybook_call *call) {
     call->abandoned = true;
     stop(call);
     pthread_mutex_unlock(&call->mutex);
-    if (ended) future_free(call);
+    if (ended) call_free(call);
     return NULL;
 }

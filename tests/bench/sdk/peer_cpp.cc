@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -48,7 +49,13 @@ struct Future {
     Message response;
 };
 
-void start_future(Bench::Stub &stub, const meter_task &task, const Message &request, std::atomic<unsigned> &open) {
+// The calls that are open, and who waits for their end.
+struct Futures {
+    std::atomic<unsigned> open;
+    std::promise<void> over;
+};
+
+void start_future(Bench::Stub &stub, const meter_task &task, const Message &request, Futures &futures) {
     auto *future = new Future;
     future->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
     stub.async()->Echo(&future->context, &request, &future->response, [&, future](grpc::Status status) {
@@ -56,17 +63,18 @@ void start_future(Bench::Stub &stub, const meter_task &task, const Message &requ
         check_payload(task, future->response);
         delete future;
         meter_add(0, 1);
-        if (meter_is_over())
-            open--;
-        else
-            start_future(stub, task, request, open);
+        if (!meter_is_over()) {
+            start_future(stub, task, request, futures);
+        } else if (--futures.open == 0) {
+            futures.over.set_value();
+        }
     });
 }
 
 void run_future(Bench::Stub &stub, const meter_task &task, const Message &request) {
-    std::atomic<unsigned> open{task.in_flight};
-    for (unsigned i = 0; i < task.in_flight; i++) start_future(stub, task, request, open);
-    while (open > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    Futures futures{{task.in_flight}, {}};
+    for (unsigned i = 0; i < task.in_flight; i++) start_future(stub, task, request, futures);
+    futures.over.get_future().wait();
 }
 
 void run_pull(Bench::Stub &stub, const meter_task &task, const Message &request) {

@@ -1,6 +1,7 @@
 /* peer_sdk: the benchmark's calls on the generated C SDK. */
 #include <assert.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void run_blocking(const struct peer *peer) {
 /* --- future: each call that ends starts the next ------------------------------------------------------------------ */
 
 static atomic_uint futures_open;
+static sem_t futures_over;
 
 static void start_future(const struct peer *peer);
 
@@ -68,10 +70,11 @@ static void future_done(daybook_call *call, void *context) {
     assert(daybook_bench_Message_payload(daybook_bench_Bench_Echo_result(call)).size == peer->task->payload_bytes);
     daybook_call_free(call);
     meter_add(0, 1);
-    if (meter_is_over())
-        atomic_fetch_sub(&futures_open, 1);
-    else
+    if (!meter_is_over()) {
         start_future(peer);
+    } else if (atomic_fetch_sub(&futures_open, 1) == 1) {
+        (void)sem_post(&futures_over);
+    }
 }
 
 static void start_future(const struct peer *peer) {
@@ -81,11 +84,10 @@ static void start_future(const struct peer *peer) {
 }
 
 static void run_future(const struct peer *peer) {
+    (void)sem_init(&futures_over, 0, 0);
     atomic_store(&futures_open, peer->task->in_flight);
     for (uint32_t i = 0; i < peer->task->in_flight; i++) start_future(peer);
-    while (atomic_load(&futures_open) > 0) {
-        struct timespec pause = {.tv_nsec = 1000000};
-        (void)nanosleep(&pause, NULL);
+    while (sem_wait(&futures_over) != 0) {
     }
 }
 
