@@ -80,6 +80,8 @@ static grpc_channel *channel_create(const daybook_client_options *options, const
     /* A client is what its options say: no policy from DNS, no proxy from the environment, no connection that it
      * shares with another client of the process. */
     daybook__channel_arguments_add(&arguments, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    /* Retries are ours. Those of this core end the process when an answer has no grpc-status. */
+    daybook__channel_arguments_add(&arguments, GRPC_ARG_ENABLE_RETRIES, 0);
     daybook__channel_arguments_add(&arguments, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     daybook__channel_arguments_add(&arguments, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
 
