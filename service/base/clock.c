@@ -3,7 +3,10 @@
 #include <assert.h>
 #include <time.h>
 
-#define NANOSECONDS_PER_SECOND 1000000000
+#include "service/base/failpoint.h"
+
+#define NANOSECONDS_PER_SECOND      1000000000
+#define NANOSECONDS_PER_MILLISECOND 1000000
 
 static int64_t now_ns(clockid_t clock) {
     struct timespec now;
@@ -13,7 +16,7 @@ static int64_t now_ns(clockid_t clock) {
 }
 
 int64_t clock_wall_ns(void) {
-    return now_ns(CLOCK_REALTIME);
+    return now_ns(CLOCK_REALTIME) + DAYBOOK_SHIFT_MS(WALL_CLOCK) * NANOSECONDS_PER_MILLISECOND;
 }
 
 int64_t clock_monotonic_ns(void) {

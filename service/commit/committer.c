@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/limits.h"
 #include "service/commit/conditions.h"
 #include "service/commit/replays.h"
@@ -76,8 +77,10 @@ static result chunk_index(struct committer *committer, const struct chunk *chunk
 static result group_write(struct committer *committer, const struct log_group *group, struct chunk *chunk) {
     TRY(store_begin(committer->store));
     result outcome = apply_group(&committer->apply, group->requests.first, group->now_ns, chunk);
+    DAYBOOK_FAILPOINT(GROUP_APPLIED);
     if (!failed(outcome) && committer->apply.is_changed) {
-        outcome = store_commit(committer->store);
+        committer->commit_is_late = DAYBOOK_IS_BROKEN(ACK_EARLY);
+        if (!committer->commit_is_late) outcome = store_commit(committer->store);
     } else {
         store_abort(committer->store);
     }
@@ -111,6 +114,7 @@ result committer_commit(struct committer *committer, const struct log_group *gro
     if (count > 0) {
         /* The group is on disk: should the index fail now, its requests are committed, but nobody could read them yet. */
         outcome = chunk_index(committer, chunk);
+        DAYBOOK_FAILPOINT(INDEX_ADDED);
         if (failed(outcome)) {
             group_fail(group, FAILURE_STORAGE);
             outcome = failure_result(FAILURE_STORAGE);
@@ -124,3 +128,12 @@ result committer_commit(struct committer *committer, const struct log_group *gro
     committer->listener->storage_failed(committer->listener->context, outcome.failure);
     return outcome;
 }
+
+#ifdef DAYBOOK_FAILPOINTS
+void committer_commit_late(struct committer *committer) {
+    if (!committer->commit_is_late) return;
+    committer->commit_is_late = false;
+    const result outcome = store_commit(committer->store);
+    if (failed(outcome)) committer->listener->storage_failed(committer->listener->context, outcome.failure);
+}
+#endif

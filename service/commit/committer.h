@@ -23,6 +23,7 @@ struct committer {
     struct replays *replays;
     struct conditions *conditions;
     struct apply apply;
+    bool commit_is_late; /* broken on purpose, see base/failpoint.h */
 };
 
 MUST_USE result committer_init(struct committer *committer, struct store *store, struct index *index,
@@ -34,5 +35,8 @@ void committer_deinit(struct committer *committer);
  * alone and is in the outcomes. */
 MUST_USE result committer_commit(struct committer *committer, const struct log_group *group,
                                  uint32_t *ret_events_count);
+
+/* Builds with failpoints alone: the commit that an acknowledgement has not waited for. */
+void committer_commit_late(struct committer *committer);
 
 #endif

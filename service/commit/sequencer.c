@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "service/base/clock.h"
+#include "service/base/failpoint.h"
 #include "service/base/thread.h"
 #include "service/commit/committer.h"
 #include "service/commit/log.h"
@@ -37,6 +38,7 @@ static void group_answer(struct sequencer *sequencer, const struct log_group *gr
         struct append_request *next = request->next;
         if (request->outcome == APPEND_COMMITTED) committed++;
         request->done(request);
+        DAYBOOK_FAILPOINT(ANSWER_AFTER);
         request = next;
     }
     count_add(&sequencer->requests_committed, committed);
@@ -86,7 +88,10 @@ static void group_deliver(void *context, const struct log_group *group) {
     if (failed(outcome)) storage_fail(sequencer);
     if (events_count > 0) count_add(&sequencer->groups_committed, 1);
     count_add(&sequencer->events_committed, events_count);
+    DAYBOOK_FAILPOINT(ANSWER_BEFORE);
     group_answer(sequencer, group);
+    DAYBOOK_FAILPOINT(GROUP_ANSWERED);
+    if (DAYBOOK_IS_BROKEN(ACK_EARLY)) committer_commit_late(&sequencer->committer);
 }
 
 /* After a storage failure nothing is written any more: LMDB's next commit might succeed on a broken file. */
@@ -105,6 +110,7 @@ static void *sequence(void *context) {
             group.requests.task->run(group.requests.task, sequencer->storage_failed);
             continue;
         }
+        DAYBOOK_FAILPOINT(GROUP_TAKEN);
         group.now_ns = clock_wall_ns();
         if (sequencer->storage_failed) {
             group_refuse(sequencer, &group);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "service/base/failpoint.h"
 #include "service/feed/reading.h"
 
 static result feed_init(struct feed *feed, const struct feed_options *options) {
@@ -56,11 +57,15 @@ static void wake_all(struct feed *feed) {
 
 /* The tail first: whoever sees the new head finds its records in memory. */
 void feed_committed(struct feed *feed, struct chunk *chunk) {
+    if (DAYBOOK_IS_BROKEN(TAIL_PUBLISH) && chunk_position_last(chunk) % 16 == 0) return;
     tail_publish(&feed->tail, chunk);
+    DAYBOOK_FAILPOINT(TAIL_PUBLISHED);
     atomic_store_explicit(&feed->head, chunk_position_last(chunk), memory_order_release);
+    DAYBOOK_FAILPOINT(HEAD_ADVANCED);
     pthread_mutex_lock(&feed->mutex);
     wake_all(feed);
     pthread_mutex_unlock(&feed->mutex);
+    DAYBOOK_FAILPOINT(READERS_WOKEN);
 }
 
 void feed_rewritten(struct feed *feed) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/compaction_private.h"
 
@@ -137,6 +138,7 @@ result compaction_step(struct compaction *compaction, bool *ret_is_ready) {
         return outcome;
     }
     TRY(environment_commit(target, transaction, budget.bytes));
+    DAYBOOK_FAILPOINT(COPY_STEPPED);
     atomic_store(&compaction->events_count, position_last);
     atomic_store(&compaction->events_copied_count, compaction->position_copied);
     *ret_is_ready =

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/compaction_private.h"
 
@@ -97,10 +98,13 @@ result compaction_switch(struct compaction *compaction, bool *ret_is_switched) {
         *ret_is_switched = false;
         return RESULT_OK;
     }
+    DAYBOOK_FAILPOINT(SWITCH_BEFORE);
     const result exchanged = log_exchange(&store->directory);
     compaction->log_is_unknown = exchanged.failure == FAILURE_STORAGE;
     TRY(exchanged);
+    DAYBOOK_FAILPOINT(SWITCH_SYNCED);
     target_publish(compaction);
+    DAYBOOK_FAILPOINT(SWITCH_PUBLISHED);
     compaction->switch_counts = (struct compaction_switch_counts){.events_copied = budget.events_count,
                                                                   .rows_compared = budget.rows_compared_count,
                                                                   .rows_copied = budget.rows_copied_count};

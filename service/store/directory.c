@@ -15,6 +15,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
+
 #define FORMAT_PREFIX    "daybook store "
 #define FORMAT_BYTES_MAX 128
 
@@ -260,10 +262,13 @@ result directory_format_write(struct directory *directory, const char *store_id,
     if (!written) outcome = failure_of("write FORMAT in", directory->path, "", ret_problem);
     close(file);
     if (failed(outcome)) return outcome;
-    if (renameat(directory->descriptor, "FORMAT.new", directory->descriptor, "FORMAT") != 0 ||
-        fsync(directory->descriptor) != 0) {
+    DAYBOOK_FAILPOINT(FORMAT_WRITTEN);
+    if (renameat(directory->descriptor, "FORMAT.new", directory->descriptor, "FORMAT") != 0) {
         return failure_of("write FORMAT in", directory->path, "", ret_problem);
     }
+    DAYBOOK_FAILPOINT(FORMAT_RENAMED);
+    if (fsync(directory->descriptor) != 0) return failure_of("write FORMAT in", directory->path, "", ret_problem);
+    DAYBOOK_FAILPOINT(FORMAT_SYNCED);
     memcpy(directory->store_id, store_id, UUID_TEXT_BYTES + 1);
     directory->has_store = true;
     return RESULT_OK;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/environment.h"
 
@@ -154,13 +155,14 @@ static void descriptors_close_on_exec(const struct environment *environment, con
 }
 
 static int handle_open(const struct environment_options *options, uint64_t map_bytes, MDB_env **ret_handle) {
+    const unsigned flags = DAYBOOK_IS_BROKEN(META_SYNC) ? MDB_NOTLS | MDB_NOMETASYNC : MDB_NOTLS;
     MDB_env *handle = NULL;
     int code = mdb_env_create(&handle);
     if (code != MDB_SUCCESS) return code;
     code = mdb_env_set_mapsize(handle, (size_t)map_bytes);
     if (code == MDB_SUCCESS) code = mdb_env_set_maxreaders(handle, STORE_READERS_COUNT_MAX);
     if (code == MDB_SUCCESS) code = mdb_env_set_maxdbs(handle, options->tables_count_max);
-    if (code == MDB_SUCCESS) code = mdb_env_open(handle, options->directory, MDB_NOTLS, 0640);
+    if (code == MDB_SUCCESS) code = mdb_env_open(handle, options->directory, flags, 0640);
     if (code != MDB_SUCCESS) {
         mdb_env_close(handle);
         return code;

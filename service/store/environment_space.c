@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/environment.h"
 
@@ -77,6 +78,7 @@ result environment_reserve(struct environment *environment, uint64_t bytes_writt
     if (environment->space_is_short) log_info("there is space again", "file", environment->file);
     environment->space_is_short = false;
     environment->file_bytes = grown;
+    DAYBOOK_FAILPOINT(FILE_GROWN);
     return RESULT_OK;
 }
 

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "service/base/clock.h"
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/base/thread.h"
 #include "service/store/index_state.h"
@@ -115,7 +116,9 @@ static result run_write(struct index_part *index, const struct index_segment *se
     TRY(index_run_writer_begin(&writer));
     result outcome = entries_write(&writer, segment, order);
     if (!failed(outcome)) outcome = index_catalog_put(&index->catalog, writer.transaction, run);
+    DAYBOOK_FAILPOINT(RUN_BEFORE);
     if (!failed(outcome)) outcome = index_run_writer_commit(&writer);
+    DAYBOOK_FAILPOINT(RUN_COMMITTED);
     index_run_writer_abort(&writer);
     return outcome;
 }
@@ -132,6 +135,7 @@ static void flush_publish(struct index_part *index, struct index_run *run, struc
     pthread_mutex_unlock(&index->mutex);
     atomic_store_explicit(&index->position, run->position_last, memory_order_release);
     index_view_release(index, previous);
+    DAYBOOK_FAILPOINT(RUN_PUBLISHED);
 }
 
 /* Once a run is listed. What fails here ends the thread: the disk has failed or is damaged. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/store_private.h"
 
@@ -97,6 +98,7 @@ static result log_make(const struct directory *directory, const struct log_paths
     TRY(environment_open(&options, &environment, ret_problem));
     const result filled = log_fill(&environment);
     environment_close(&environment);
+    DAYBOOK_FAILPOINT(LOG_FILLED);
     if (failed(filled)) {
         problem_set(ret_problem, "cannot write %s (%s); see the log lines", paths->fresh, failure_name(filled.failure));
         return filled;
@@ -107,6 +109,7 @@ static result log_make(const struct directory *directory, const struct log_paths
         problem_set(ret_problem, "cannot rename %s to %s: %s", paths->fresh, paths->log, strerror(error));
         return failure_result(directory_failure(error));
     }
+    DAYBOOK_FAILPOINT(LOG_RENAMED);
     return directory_sync(directory->path, ret_problem);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/store_private.h"
 
@@ -50,7 +51,10 @@ static result exchange_in_steps(const struct directory *directory) {
 
 result log_exchange(const struct directory *directory) {
     const int descriptor = directory->descriptor;
-    if (renameat2(descriptor, "log.new", descriptor, "log", RENAME_EXCHANGE) == 0) return names_sync(directory);
+    if (renameat2(descriptor, "log.new", descriptor, "log", RENAME_EXCHANGE) == 0) {
+        DAYBOOK_FAILPOINT(SWITCH_EXCHANGED);
+        return names_sync(directory);
+    }
     if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return exchange_in_steps(directory);
     return rename_failure(directory);
 }
@@ -74,6 +78,7 @@ static void leftover_remove(const struct directory *directory, const char *name)
 void log_leftovers_remove(const struct directory *directory) {
     leftover_remove(directory, "log.new");
     leftover_remove(directory, "log.old");
+    DAYBOOK_FAILPOINT(LEFTOVERS_REMOVED);
 }
 
 static bool entry_is_there(const struct directory *directory, const char *name) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "service/base/checksum.h"
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/store_private.h"
 
@@ -78,6 +79,7 @@ static result store_begin_anew(struct store *store, uint64_t map_bytes, struct p
     const bool has_log = stat(path, &status) == 0;
     free(path);
     if (!has_log) TRY(log_create(&store->directory, map_bytes, ret_problem));
+    DAYBOOK_FAILPOINT(LOG_CREATED);
 
     char store_id[UUID_TEXT_BYTES + 1];
     TRY(log_open(store, map_bytes, store_id, ret_problem));
@@ -147,6 +149,7 @@ result store_begin(struct store *store) {
     assert(store->transaction == NULL);
     TRY(environment_result(mdb_txn_begin(store_log(store)->environment.handle, NULL, 0, &store->transaction), "begin"));
     store->bytes_written = 0;
+    DAYBOOK_FAILPOINT(TRANSACTION_BEGUN);
     return RESULT_OK;
 }
 
@@ -161,6 +164,7 @@ result store_append(struct store *store, uint64_t position, struct bytes record)
     assert(record.size + RECORD_CHECKSUM_BYTES <= STORED_RECORD_BYTES_MAX);
     MDB_val key = {.mv_size = sizeof position, .mv_data = &position};
     MDB_val value = {.mv_size = record.size + RECORD_CHECKSUM_BYTES};
+    DAYBOOK_FAILPOINT(PUT_BEFORE);
     const int code = mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_EVENTS], &key, &value,
                              MDB_APPEND | MDB_RESERVE);
     TRY(environment_result(code, "append"));
@@ -168,6 +172,7 @@ result store_append(struct store *store, uint64_t position, struct bytes record)
     stored_checksum_write((uint8_t *)value.mv_data + record.size, checksum_crc32c(record));
     store->position_last = position;
     store->bytes_written += value.mv_size + EVENT_OVERHEAD_BYTES;
+    DAYBOOK_FAILPOINT(PUT_AFTER);
     return RESULT_OK;
 }
 
@@ -191,6 +196,7 @@ result store_commit(struct store *store) {
     assert(store->transaction != NULL);
     MDB_txn *transaction = store->transaction;
     store->transaction = NULL;
+    DAYBOOK_FAILPOINT(COMMIT_BEFORE);
     const result outcome = environment_commit(&store_log(store)->environment, transaction, store->bytes_written);
     if (failed(outcome)) {
         store->position_last = store->position_committed;
@@ -198,6 +204,7 @@ result store_commit(struct store *store) {
         return outcome;
     }
     store->position_committed = store->position_last;
+    DAYBOOK_FAILPOINT(COMMIT_AFTER);
     if (store->rewrites.count > 0) compaction_rewritten(store);
     return RESULT_OK;
 }

@@ -64,12 +64,12 @@ def wait_until(condition, what):
 class Daemon:
     """A daybookd of the test's own, on a free port."""
 
-    def __init__(self, data, *flags, port=0):
+    def __init__(self, data, *flags, port=0, binary=DAYBOOKD, environment=None):
         self.data = data
         self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="daybookd-", suffix=".log", delete=False)
         self.process = subprocess.Popen(
-            [DAYBOOKD, "--data", data, "--listen", f"127.0.0.1:{port}", *flags],
-            stdin=subprocess.DEVNULL, stderr=self.log)
+            [binary, "--data", data, "--listen", f"127.0.0.1:{port}", *flags],
+            stdin=subprocess.DEVNULL, stderr=self.log, env={**os.environ, **(environment or {})})
         self.port = int(wait_until(self._port_found, "the daemon's port"))
         self.address = f"127.0.0.1:{self.port}"
 

@@ -1,0 +1,87 @@
+"""Harms the daemon in every way that is known and proves that nothing acknowledged is lost.
+
+Usage: torture.py [--minutes N] [--seed N] [--only NAME,...] [--rounds N] [--list]
+
+Each fault has a share of the minutes, and at least a few rounds; without --minutes it has those alone. A line for each is
+printed as it ends; the exit code is 1 if anything is wrong. The seed of a line replays its choices (not its timing).
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+
+import faults_kill
+
+# name: (what runs it, its share of the time, its least rounds)
+FAULTS = {
+    "kill": (faults_kill.random_kills, 4, 5),
+    "begin": (faults_kill.points_begin, 0, 1),
+    "append": (faults_kill.points_append, 4, 1),
+    "pause": (faults_kill.pauses, 2, 2),
+    "growth": (faults_kill.points_growth, 1, 1),
+    "index": (faults_kill.points_index, 1, 1),
+    "compaction": (faults_kill.points_compaction, 2, 1),
+    "clock": (faults_kill.wall_clock, 1, 2),
+    "two": (faults_kill.two_daemons, 1, 2),
+}
+
+
+class Budget:
+    """How long a fault goes on."""
+
+    def __init__(self, seconds, rounds_min, rounds=None):
+        self.deadline = time.monotonic() + seconds
+        self.rounds_min, self.rounds = rounds_min, rounds
+
+    def goes_on(self, row, rounds_min=None):
+        if self.rounds is not None:
+            return row.rounds < self.rounds
+        return row.rounds < max(self.rounds_min, rounds_min or 0) or time.monotonic() < self.deadline
+
+
+HEADINGS = ("fault", "rounds", "acknowledged", "lost", "wrong", "unknown", "refused", "recovery", "seed")
+FORMAT = "{:<44} {:>6} {:>12} {:>5} {:>5} {:>8} {:>8} {:>9} {:>11}  {}"
+
+
+def line(row):
+    if row.is_skipped:
+        return f"{row.fault:<44} skipped: {row.note}"
+    return FORMAT.format(row.fault, row.rounds, row.acknowledged, row.lost, row.wrong, row.unknown, row.refused,
+                         f"{row.recovery_ms_max} ms", row.seed, "" if row.is_good else f"FAILED  {row.note}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32))))
+    parser.add_argument("--only", help="names, separated by commas")
+    parser.add_argument("--rounds", type=int, help="of each fault, instead of minutes")
+    parser.add_argument("--list", action="store_true", help="the names of all faults")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(FAULTS))
+        return 0
+    names = arguments.only.split(",") if arguments.only else list(FAULTS)
+    faults_kill.names_check()
+    shares = sum(FAULTS[name][1] for name in names)
+    print(f"torture: seed {arguments.seed} (DAYBOOK_TEST_SEED)\n" + FORMAT.format(*HEADINGS, ""), flush=True)
+    rows = []
+    for name in names:
+        run, share, rounds_min = FAULTS[name]
+        seconds = arguments.minutes * 60 * share / shares if shares else 0
+        row = run(Budget(seconds, rounds_min, arguments.rounds), arguments.seed)
+        rows.append(row)
+        print(line(row), flush=True)
+        for problem in row.problems[:8]:
+            print(f"    {problem}", flush=True)
+    total = sum(row.acknowledged for row in rows)
+    print(f"torture: {sum(row.rounds for row in rows)} rounds, {total} events acknowledged, "
+          f"{sum(row.lost for row in rows)} lost, {sum(row.wrong for row in rows)} wrong, "
+          f"{sum(1 for row in rows if not row.is_good)} of {len(rows)} faults failed")
+    return 0 if all(row.is_good for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
