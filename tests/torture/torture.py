@@ -12,7 +12,9 @@ import random
 import sys
 import time
 
+import faults_disk
 import faults_kill
+import mounts
 
 # name: (what runs it, its share of the time, its least rounds)
 FAULTS = {
@@ -25,6 +27,13 @@ FAULTS = {
     "compaction": (faults_kill.points_compaction, 2, 1),
     "clock": (faults_kill.wall_clock, 1, 2),
     "two": (faults_kill.two_daemons, 1, 2),
+    "eio": (faults_disk.errors, 3, 5),
+    "eio-index": (faults_disk.errors_index, 1, 1),
+    "eio-start": (faults_disk.errors_start, 1, 3),
+    "slow": (faults_disk.slow, 1, 1),
+    "full-disk": (faults_disk.disk_full, 1, 2),
+    "full-map": (faults_disk.map_full, 1, 1),
+    "power": (faults_disk.power_cut, 4, 5),
 }
 
 
@@ -64,6 +73,7 @@ def main():
         print("\n".join(FAULTS))
         return 0
     names = arguments.only.split(",") if arguments.only else list(FAULTS)
+    faults_disk.no_mounts = mounts.namespace_enter()
     faults_kill.names_check()
     shares = sum(FAULTS[name][1] for name in names)
     print(f"torture: seed {arguments.seed} (DAYBOOK_TEST_SEED)\n" + FORMAT.format(*HEADINGS, ""), flush=True)
