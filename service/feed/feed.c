@@ -57,7 +57,10 @@ static void wake_all(struct feed *feed) {
 
 /* The tail first: whoever sees the new head finds its records in memory. */
 void feed_committed(struct feed *feed, struct chunk *chunk) {
-    if (DAYBOOK_IS_BROKEN(TAIL_PUBLISH) && chunk_position_last(chunk) % 16 == 0) return;
+    if (DAYBOOK_IS_BROKEN(TAIL_PUBLISH) && (chunk_position_last(chunk) >> 7) % 4 == 3) {
+        tail_clear(&feed->tail);
+        return;
+    }
     tail_publish(&feed->tail, chunk);
     DAYBOOK_FAILPOINT(TAIL_PUBLISHED);
     atomic_store_explicit(&feed->head, chunk_position_last(chunk), memory_order_release);

@@ -40,16 +40,21 @@ struct meta {
     uint64_t transaction;
 };
 
-static bool meta_read(int descriptor, uint64_t offset, struct meta *ret_meta) {
-    uint8_t page[META_BYTES];
-    if (pread(descriptor, page, sizeof page, (off_t)offset) != (ssize_t)sizeof page) return false;
+/* A file that ends before the page gives one that is not sound. */
+static result meta_read(int descriptor, uint64_t offset, const char *file, struct meta *ret_meta,
+                        struct problem *ret_problem) {
+    uint8_t page[META_BYTES] = {0};
+    if (pread(descriptor, page, sizeof page, (off_t)offset) < 0) {
+        problem_set(ret_problem, "cannot read %s: %s", file, strerror(errno));
+        return failure_result(FAILURE_STORAGE);
+    }
     memcpy(&ret_meta->flags, page + META_FLAGS_OFFSET, sizeof ret_meta->flags);
     memcpy(&ret_meta->magic, page + META_MAGIC_OFFSET, sizeof ret_meta->magic);
     memcpy(&ret_meta->version, page + META_VERSION_OFFSET, sizeof ret_meta->version);
     memcpy(&ret_meta->page_bytes, page + META_PAGE_BYTES_OFFSET, sizeof ret_meta->page_bytes);
     memcpy(&ret_meta->last_page, page + META_LAST_PAGE_OFFSET, sizeof ret_meta->last_page);
     memcpy(&ret_meta->transaction, page + META_TRANSACTION_OFFSET, sizeof ret_meta->transaction);
-    return true;
+    return RESULT_OK;
 }
 
 static bool meta_is_sound(const struct meta *meta) {
@@ -61,7 +66,8 @@ static bool meta_is_sound(const struct meta *meta) {
 static result file_check(int descriptor, uint64_t file_bytes, const char *file, struct problem *ret_problem) {
     struct meta first;
     struct meta second;
-    if (!meta_read(descriptor, 0, &first) || !meta_is_sound(&first)) {
+    TRY(meta_read(descriptor, 0, file, &first, ret_problem));
+    if (!meta_is_sound(&first)) {
         problem_set(ret_problem, "%s is damaged (no LMDB file): restore it from a backup", file);
         return failure_result(FAILURE_CORRUPT);
     }
@@ -70,7 +76,8 @@ static result file_check(int descriptor, uint64_t file_bytes, const char *file, 
                     file, first.version);
         return failure_result(FAILURE_FORMAT);
     }
-    if (!meta_read(descriptor, first.page_bytes, &second) || !meta_is_sound(&second)) {
+    TRY(meta_read(descriptor, first.page_bytes, file, &second, ret_problem));
+    if (!meta_is_sound(&second)) {
         problem_set(ret_problem, "%s is damaged (its second meta page): restore it from a backup", file);
         return failure_result(FAILURE_CORRUPT);
     }

@@ -212,7 +212,7 @@ class Campaign:
         if row.is_good:
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
-            row.note = f"kept: {self.directory}"
+            row.note = os.path.basename(self.directory)
         return row
 
     def abandon(self):

@@ -1,6 +1,6 @@
 """Harms the daemon in every way that is known and proves that nothing acknowledged is lost.
 
-Usage: torture.py [--minutes N] [--seed N] [--only NAME,...] [--rounds N] [--list]
+Usage: torture.py [--minutes N] [--seed N] [--only NAME,...] [--rounds N] [--list] [--prove [--only SWITCH,...]]
 
 Each fault has a share of the minutes, and at least a few rounds; without --minutes it has those alone. A line for each is
 printed as it ends; the exit code is 1 if anything is wrong. The seed of a line replays its choices (not its timing).
@@ -9,12 +9,16 @@ printed as it ends; the exit code is 1 if anything is wrong. The seed of a line 
 import argparse
 import os
 import random
+import shutil
 import sys
+import tempfile
 import time
 
+import faults_data
 import faults_disk
 import faults_kill
 import mounts
+import proofs
 
 # name: (what runs it, its share of the time, its least rounds)
 FAULTS = {
@@ -34,6 +38,7 @@ FAULTS = {
     "full-disk": (faults_disk.disk_full, 1, 2),
     "full-map": (faults_disk.map_full, 1, 1),
     "power": (faults_disk.power_cut, 4, 5),
+    "damage": (faults_data.damage, 3, 20),
 }
 
 
@@ -58,23 +63,11 @@ def line(row):
     if row.is_skipped:
         return f"{row.fault:<44} skipped: {row.note}"
     return FORMAT.format(row.fault, row.rounds, row.acknowledged, row.lost, row.wrong, row.unknown, row.refused,
-                         f"{row.recovery_ms_max} ms", row.seed, "" if row.is_good else f"FAILED  {row.note}")
+                         f"{row.recovery_ms_max} ms", row.seed, row.note if row.is_good else f"FAILED  {row.note}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=0)
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32))))
-    parser.add_argument("--only", help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, help="of each fault, instead of minutes")
-    parser.add_argument("--list", action="store_true", help="the names of all faults")
-    arguments = parser.parse_args()
-    if arguments.list:
-        print("\n".join(FAULTS))
-        return 0
-    names = arguments.only.split(",") if arguments.only else list(FAULTS)
-    faults_disk.no_mounts = mounts.namespace_enter()
-    faults_kill.names_check()
+def run_all(arguments, names):
+    """Prints the table; returns whether nothing is wrong."""
     shares = sum(FAULTS[name][1] for name in names)
     print(f"torture: seed {arguments.seed} (DAYBOOK_TEST_SEED)\n" + FORMAT.format(*HEADINGS, ""), flush=True)
     rows = []
@@ -90,7 +83,32 @@ def main():
     print(f"torture: {sum(row.rounds for row in rows)} rounds, {total} events acknowledged, "
           f"{sum(row.lost for row in rows)} lost, {sum(row.wrong for row in rows)} wrong, "
           f"{sum(1 for row in rows if not row.is_good)} of {len(rows)} faults failed")
-    return 0 if all(row.is_good for row in rows) else 1
+    return all(row.is_good for row in rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32))))
+    parser.add_argument("--only", help="names, separated by commas")
+    parser.add_argument("--rounds", type=int, help="of each fault, instead of minutes")
+    parser.add_argument("--list", action="store_true", help="the names of all faults")
+    parser.add_argument("--prove", action="store_true", help="break the daemon on purpose; it must be noticed")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(FAULTS))
+        return 0
+    directory = tempfile.mkdtemp(prefix="daybook-torture-")
+    tempfile.tempdir = directory
+    faults_disk.no_mounts = mounts.namespace_enter()
+    faults_kill.names_check()
+    names = arguments.only.split(",") if arguments.only else None
+    is_good = proofs.run(arguments.seed, names) if arguments.prove else run_all(arguments, names or list(FAULTS))
+    if is_good or arguments.prove:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        print(f"torture: ledgers, logs and stores of what failed are below {directory}")
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":
