@@ -4,16 +4,17 @@ BAZEL := bazel
 DATA ?=
 RUN_DATA ?= ./data
 ROUNDS ?= 100
+MINUTES ?= 30
 OPERATIONS ?= 1000000
 LISTEN ?= 127.0.0.1:50051
 PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash fix image install uninstall docs clean
+.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash torture torture-proof fix image install uninstall docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@tools/setup
@@ -55,8 +56,17 @@ demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a
 bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core|model|all
 	@tests/bench/run.sh
 
-crash: build setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
-	@tests/crash/kill.sh $(ROUNDS)
+crash: setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
+	@$(BAZEL) build //tests/torture:all
+	@tests/torture/run.sh --only kill --rounds $(ROUNDS)
+
+torture: setup-test ## kills, failing disks, power cuts, damaged files for MINUTES (30); nothing acknowledged may be lost
+	@$(BAZEL) build //tests/torture:all
+	@tests/torture/run.sh --minutes $(MINUTES)
+
+torture-proof: setup-test ## breaks the daemon's promises on purpose: torture must notice each
+	@$(BAZEL) build //tests/torture:all
+	@tests/torture/run.sh --prove
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

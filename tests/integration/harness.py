@@ -3,6 +3,7 @@
 Binaries and protos are found in Bazel's runfiles, or in the checkout and its bazel-bin; the tools by DAYBOOK_TOOLS.
 """
 
+import atexit
 import json
 import os
 import pathlib
@@ -41,6 +42,7 @@ def _generate_stubs():
     if code != 0:
         raise RuntimeError("the protos do not compile for Python")
     sys.path.insert(0, out)
+    atexit.register(shutil.rmtree, out, ignore_errors=True)
     return out
 
 

@@ -41,6 +41,11 @@ class Row:
         return self.lost == 0 and self.wrong == 0 and not self.problems
 
 
+def has_failed(row):
+    """Whether more rounds would only hide what has gone wrong."""
+    return not row.is_good or any(campaign.ledger.violations for campaign in Campaign.open)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -64,6 +69,8 @@ def variables(failpoints=(), disk=None, time_file=None, files=None):
 class Campaign:
     """See above. `failpoints` and `flags` are those of every start, for proofs and settings."""
 
+    open = []  # whose daemons may run
+
     def __init__(self, fault, seed, data=None, failpoints=(), flags=()):
         self.seed, self.flags, self.failpoints = seed, tuple(flags), tuple(failpoints)
         self.randomness = random.Random(f"{seed}/{fault}")
@@ -76,6 +83,7 @@ class Campaign:
         self.clients = []
         self.shared_revisions = {}
         self.row = Row(fault, seed)
+        Campaign.open.append(self)
 
     # --- The daemon ------------------------------------------------------------------------------------------------
 
@@ -180,9 +188,11 @@ class Campaign:
             client.close()
         with grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
             store = event_store_pb2_grpc.EventStoreStub(channel)
-            self._retry(store)
             log = self._read_log(store)
-        last = len(log)
+            self._retry(store)
+            last = store.Head(event_store_pb2.HeadRequest(), timeout=harness.PATIENCE_SECONDS).head
+        if last != len(log):
+            self.ledger.violation(f"I6: after retries the head is {last}, before them the log had {len(log)} events")
         for subscriber in self.of(Subscriber):
             try:
                 harness.wait_until(lambda waiting=subscriber: waiting.position >= last or not waiting.is_alive(),
@@ -216,7 +226,10 @@ class Campaign:
         return row
 
     def abandon(self):
-        """Leaves nothing that runs."""
+        """Leaves nothing that runs. May be called again."""
+        if self not in Campaign.open:
+            return
+        Campaign.open.remove(self)
         for client in self.clients:
             client.stop_event.set()
         if self.daemon is not None:

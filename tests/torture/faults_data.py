@@ -180,7 +180,7 @@ def damage(budget, seed, failpoints=()):
         assert campaign.daemon.stop() == 0
         campaign.forget()
         image = Image(os.path.join(campaign.data, "log", "data.mdb"))
-        while budget.goes_on(campaign.row, rounds_min=20) and not campaign.row.problems:
+        while budget.goes_on(campaign.row, rounds_min=20):
             _round(campaign, image, kept, counts)
             campaign.row.rounds += 1
     finally:

@@ -204,7 +204,7 @@ def power_cut(budget, seed, failpoints=()):
     campaign.data = os.path.join(disk.path, "data")
     campaign.start()
     campaign.clients_start()
-    while budget.goes_on(campaign.row) and not campaign.ledger.violations:
+    while budget.goes_on(campaign.row):
         if campaign.randomness.random() < 0.5:
             campaign.acknowledged_more(campaign.randomness.randrange(200))
         else:

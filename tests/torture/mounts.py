@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 
@@ -28,7 +29,13 @@ def namespace_enter():
 
 
 def _run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Returns why it failed, or None."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        return f"{command[0]} is not installed"
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": path})
     return None if done.returncode == 0 else f"{command[0]}: {done.stderr.strip()}"
 
 

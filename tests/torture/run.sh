@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs torture.py from Bazel, or from the checkout after `make build-torture`.
+# Runs torture.py from Bazel, or from the checkout after `bazel build //tests/torture:all`.
 set -euo pipefail
 if [ -n "${TEST_SRCDIR:-}" ]; then
   root=$TEST_SRCDIR/daybook

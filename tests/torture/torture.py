@@ -13,7 +13,9 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 
+import campaign
 import faults_data
 import faults_disk
 import faults_kill
@@ -50,6 +52,8 @@ class Budget:
         self.rounds_min, self.rounds = rounds_min, rounds
 
     def goes_on(self, row, rounds_min=None):
+        if campaign.has_failed(row):
+            return False
         if self.rounds is not None:
             return row.rounds < self.rounds
         return row.rounds < max(self.rounds_min, rounds_min or 0) or time.monotonic() < self.deadline
@@ -66,6 +70,19 @@ def line(row):
                          f"{row.recovery_ms_max} ms", row.seed, row.note if row.is_good else f"FAILED  {row.note}")
 
 
+def run_one(run, budget, seed):
+    """A fault that cannot go on has failed; the others still run."""
+    try:
+        return run(budget, seed)
+    except Exception as error:
+        traceback.print_exc()
+        row = campaign.Campaign.open[-1].row if campaign.Campaign.open else campaign.Row(run.__name__, seed)
+        row.problems.append(f"{type(error).__name__}: {error}")
+        for left in list(campaign.Campaign.open):
+            left.abandon()
+        return row
+
+
 def run_all(arguments, names):
     """Prints the table; returns whether nothing is wrong."""
     shares = sum(FAULTS[name][1] for name in names)
@@ -74,7 +91,7 @@ def run_all(arguments, names):
     for name in names:
         run, share, rounds_min = FAULTS[name]
         seconds = arguments.minutes * 60 * share / shares if shares else 0
-        row = run(Budget(seconds, rounds_min, arguments.rounds), arguments.seed)
+        row = run_one(run, Budget(seconds, rounds_min, arguments.rounds), arguments.seed)
         rows.append(row)
         print(line(row), flush=True)
         for problem in row.problems[:8]:
