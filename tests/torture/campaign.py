@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 
+import history
 import oracle
 from clients import CHANNEL_OPTIONS, PipelinedWriter, Reader, Subscriber, Writer
 from ledger import Ledger, digest, event_store_pb2, grpc, harness
@@ -210,6 +211,9 @@ class Campaign:
             verdict = oracle.check(self.ledger, log, self.of(Subscriber), self.of(Reader))
             row.lost, row.wrong = verdict.lost, verdict.wrong
             row.problems += verdict.problems
+            unexplained = history.check(self.ledger, log, self.of(Reader), os.path.join(self.directory, "history.jsonl"))
+            if unexplained is not None:
+                row.problems.append(unexplained)
             code = self.daemon.stop()
             if code != 0:
                 row.problems.append(f"the daemon ended with {code} when it was told to stop")

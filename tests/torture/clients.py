@@ -214,24 +214,43 @@ class Reader(Client):
 
     def __init__(self, name, campaign):
         super().__init__(name, campaign)
-        self.reads = []  # (from, [(position, hash)], head, limit)
+        self.reads = []   # (from, [(position, hash)], head, limit)
+        self.newest = []  # (stream, begun, ended, revision, id): of its last event
 
     def step(self):
-        acknowledged = self.ledger.position_acknowledged
-        begin = max(1, acknowledged - self.randomness.randrange(200))
-        limit = self.randomness.randrange(1, 50)
         try:
-            head = self.store.Head(event_store_pb2.HeadRequest(), wait_for_ready=True, timeout=harness.PATIENCE_SECONDS).head
-            if head < acknowledged:
-                self.ledger.violation(f"{self.name}: the head is {head}, {acknowledged} was acknowledged before")
-            request = event_store_pb2.ReadRequest(limit=limit, **{"from": begin})
-            events = [event for response in self.store.Read(request, timeout=harness.PATIENCE_SECONDS)
-                      for event in response.events]
+            self.log_read()
+            self.newest_read()
         except grpc.RpcError as error:
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 self.ledger.violation(f"{self.name}: {error.code().name}: {error.details()}")
             self.stop_event.wait(0.05)
-            return
+
+    def newest_read(self):
+        """Where a stream is that several write to."""
+        stream = f"shared-{self.randomness.randrange(SHARED_STREAMS_COUNT)}"
+        request = event_store_pb2.ReadRequest(stream=stream, direction=event_store_pb2.DIRECTION_BACKWARD, limit=1)
+        begun_ns = time.monotonic_ns()
+        revision, name = 0, ""
+        try:
+            for response in self.store.Read(request, timeout=harness.PATIENCE_SECONDS):
+                for event in response.events:
+                    revision, name = event.revision, event.event.id
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+        self.newest.append((stream, begun_ns, time.monotonic_ns(), revision, name))
+
+    def log_read(self):
+        acknowledged = self.ledger.position_acknowledged
+        begin = max(1, acknowledged - self.randomness.randrange(200))
+        limit = self.randomness.randrange(1, 50)
+        head = self.store.Head(event_store_pb2.HeadRequest(), wait_for_ready=True, timeout=harness.PATIENCE_SECONDS).head
+        if head < acknowledged:
+            self.ledger.violation(f"{self.name}: the head is {head}, {acknowledged} was acknowledged before")
+        request = event_store_pb2.ReadRequest(limit=limit, **{"from": begin})
+        events = [event for response in self.store.Read(request, timeout=harness.PATIENCE_SECONDS)
+                  for event in response.events]
         self.reads.append((begin, [(event.position, hash(event.SerializeToString(deterministic=True)))
                                    for event in events], head, limit))
         self.stop_event.wait(0.01)
