@@ -57,16 +57,16 @@ bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core
 	@tests/bench/run.sh
 
 crash: setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
-	@$(BAZEL) build //tests/torture:all
-	@tests/torture/run.sh --only kill --rounds $(ROUNDS)
+	@$(BAZEL) build //tests/torture:all //service:daybookd
+	@tests/torture/run.sh torture.py --only kill --rounds $(ROUNDS)
 
 torture: setup-test ## kills, failing disks, power cuts, damaged files for MINUTES (30); nothing acknowledged may be lost
-	@$(BAZEL) build //tests/torture:all
-	@tests/torture/run.sh --minutes $(MINUTES)
+	@$(BAZEL) build //tests/torture:all //service:daybookd
+	@tests/torture/run.sh torture.py --minutes $(MINUTES)
 
 torture-proof: setup-test ## breaks the daemon's promises on purpose: torture must notice each
-	@$(BAZEL) build //tests/torture:all
-	@tests/torture/run.sh --prove
+	@$(BAZEL) build //tests/torture:all //service:daybookd
+	@tests/torture/run.sh torture.py --prove
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from campaign import DAYBOOKD_FAILPOINTS, EXIT_BUSY, Campaign, variables
+from campaign import DAYBOOKD_FAILPOINTS, EXIT_BUSY, EXIT_USAGE, Campaign, variables
 from clients import PipelinedWriter
 from ledger import grpc, harness
 from harness import admin_pb2
@@ -43,11 +43,17 @@ def random_kills(budget, seed, failpoints=()):
 
 
 def names_check():
-    """The table above is complete: a point that nobody kills at would be a point that nobody has tested."""
-    listed = subprocess.run([DAYBOOKD_FAILPOINTS], env=variables(["list"]), capture_output=True, text=True, check=True)
-    names = set(listed.stdout.split())
+    """The table above is complete: a point that nobody kills at would be a point that nobody has tested. A wrong name is
+    noticed, and the daemon that is delivered has no such points."""
+    def run(rules):
+        return subprocess.run([DAYBOOKD_FAILPOINTS], env=variables([rules]), capture_output=True, text=True, check=False)
+
+    names = set(run("list").stdout.split())
     known = VALUES.union(*POINTS.values())
     assert names == known, f"points without a test: {names - known}; tests without a point: {known - names}"
+    assert run("group_takn=kill").returncode == EXIT_USAGE
+    for binary, is_there in ((DAYBOOKD_FAILPOINTS, True), (harness.DAYBOOKD, False)):
+        assert (b"DAYBOOK_FAILPOINTS" in binary.read_bytes()) == is_there, binary
 
 
 def _killed_at(campaign, point):

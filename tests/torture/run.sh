@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs torture.py from Bazel, or from the checkout after `bazel build //tests/torture:all`.
+# Runs one of the Python files here, run.sh torture.py [ARGUMENT...]: from Bazel, or from the checkout after
+# `bazel build //tests/torture:all //service:daybookd`.
 set -euo pipefail
 if [ -n "${TEST_SRCDIR:-}" ]; then
   root=$TEST_SRCDIR/daybook
@@ -13,4 +14,6 @@ if [ ! -x "${DAYBOOK_TOOLS:-}/python/bin/python" ]; then
   exit 1
 fi
 export PYTHONDONTWRITEBYTECODE=1
-exec "$DAYBOOK_TOOLS/python/bin/python" "$root/tests/torture/torture.py" "$@"
+script=$1
+shift
+exec "$DAYBOOK_TOOLS/python/bin/python" "$root/tests/torture/$script" "$@"
