@@ -79,7 +79,6 @@ static result store_begin_anew(struct store *store, uint64_t map_bytes, struct p
     const bool has_log = stat(path, &status) == 0;
     free(path);
     if (!has_log) TRY(log_create(&store->directory, map_bytes, ret_problem));
-    DAYBOOK_FAILPOINT(LOG_CREATED);
 
     char store_id[UUID_TEXT_BYTES + 1];
     TRY(log_open(store, map_bytes, store_id, ret_problem));
@@ -88,6 +87,7 @@ static result store_begin_anew(struct store *store, uint64_t map_bytes, struct p
                     store->directory.path, store->directory.path);
         return failure_result(FAILURE_FORMAT);
     }
+    DAYBOOK_FAILPOINT(LOG_CREATED);
     TRY(directory_format_write(&store->directory, store_id, ret_problem));
     log_info("store begun", "directory", store->directory.path, "store_id", store->directory.store_id);
     return RESULT_OK;
