@@ -37,6 +37,14 @@ class Row:
         self.note = ""
         self.is_skipped = False
 
+    def add(self, row):
+        """Takes another campaign of the same fault into the line."""
+        for name in ("rounds", "acknowledged", "unknown", "refused", "lost", "wrong"):
+            setattr(self, name, getattr(self, name) + getattr(row, name))
+        self.recovery_ms_max = max(self.recovery_ms_max, row.recovery_ms_max)
+        self.problems += row.problems
+        self.note = self.note or row.note
+
     @property
     def is_good(self):
         return self.lost == 0 and self.wrong == 0 and not self.problems
@@ -236,6 +244,7 @@ class Campaign:
         Campaign.open.remove(self)
         for client in self.clients:
             client.stop_event.set()
+            client.channel.close()
         if self.daemon is not None:
             if self.daemon.process.poll() is None:
                 self.daemon.process.send_signal(signal.SIGKILL)

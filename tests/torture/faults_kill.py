@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from campaign import DAYBOOKD_FAILPOINTS, EXIT_BUSY, EXIT_USAGE, Campaign, variables
+from campaign import DAYBOOKD_FAILPOINTS, EXIT_BUSY, EXIT_USAGE, Campaign, Row, variables
 from clients import PipelinedWriter
 from ledger import grpc, harness
 from harness import admin_pb2
@@ -64,7 +64,7 @@ def _killed_at(campaign, point):
 
 def points_begin(budget, seed):
     """The first start is killed at each of its steps, again and again: the next one makes the store."""
-    row = None
+    total = Row("kill at each step of a store's beginning", seed)
     for point in POINTS["begin"]:
         campaign = Campaign("kill at " + point, seed)
         for _ in range(2):
@@ -78,19 +78,7 @@ def points_begin(budget, seed):
         campaign.start()
         campaign.clients_start(writers=1, pipelined=0, subscribers=1)
         campaign.acknowledged_more(20)
-        row = _add(row, campaign.finish())
-    row.fault = "kill at each step of a store's beginning"
-    return row
-
-
-def _add(total, row):
-    if total is None:
-        return row
-    for name in ("rounds", "acknowledged", "unknown", "refused", "lost", "wrong"):
-        setattr(total, name, getattr(total, name) + getattr(row, name))
-    total.recovery_ms_max = max(total.recovery_ms_max, row.recovery_ms_max)
-    total.problems += row.problems
-    total.note = total.note or row.note
+        total.add(campaign.finish())
     return total
 
 

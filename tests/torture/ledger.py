@@ -90,10 +90,12 @@ class Ledger:
         self.attempts_count = 0
 
     def close(self):
-        self.file.close()
+        with self.mutex:
+            self.file.close()
 
     def _line(self, **fields):
-        self.file.write(json.dumps(fields) + "\n")
+        if not self.file.closed:  # a client that was left behind
+            self.file.write(json.dumps(fields) + "\n")
 
     def violation(self, text):
         with self.mutex:
