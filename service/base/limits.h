@@ -68,6 +68,8 @@
 #define LISTS_WAITING_COUNT_MAX 256
 /* How often a call that takes long says how far it is. */
 #define PROGRESS_INTERVAL_MS 500
+/* A backup whose client takes nothing for so long is given up, because the retention waits for its end. */
+#define BACKUP_STALL_MS 300000
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */

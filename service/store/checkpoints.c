@@ -19,7 +19,7 @@ static uint32_t checksum_of(struct bytes consumer, const uint8_t *value) {
     return checksum_crc32c(bytes_of(covered, consumer.size + VALUE_BYTES - sizeof(uint32_t)));
 }
 
-static result checkpoint_read(const MDB_val *key, const MDB_val *value, struct checkpoint *ret_checkpoint) {
+result checkpoint_read(const MDB_val *key, const MDB_val *value, struct checkpoint *ret_checkpoint) {
     const struct bytes consumer = bytes_of(key->mv_data, key->mv_size);
     uint32_t checksum = 0;
     const bool has_size = value->mv_size == VALUE_BYTES && consumer.size > 0 && consumer.size <= NAME_BYTES_MAX;

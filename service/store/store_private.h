@@ -72,6 +72,9 @@ struct store {
     struct store_reader *readers_first;
     uint32_t readers_count;
     struct compaction *compaction; /* that hears of rewrites; NULL: none is at work */
+
+    atomic_bool has_verification; /* one is at work, as the next */
+    atomic_bool has_backup;
 };
 
 /* A reader is taken by its own thread from begin to end of a snapshot, or for a moment by the one who moves it. */
@@ -98,6 +101,10 @@ static inline MDB_val name_key(struct bytes name) {
 /* The first entry of such a table whose name comes after `name`, or the first of all when that is empty. FAILURE_NOT_FOUND. */
 MUST_USE result names_after(struct store_reader *reader, enum table table, struct bytes name, MDB_val *ret_key,
                             MDB_val *ret_value);
+
+/* What a row of these tables says; FAILURE_CORRUPT. Views are of the row. */
+MUST_USE result stream_row_read(const MDB_val *key, const MDB_val *value, struct stream_row *ret_row);
+MUST_USE result checkpoint_read(const MDB_val *key, const MDB_val *value, struct checkpoint *ret_checkpoint);
 
 /* The log of the store. The pointer stays valid for the writing thread, with the mutex held, and for who has a reference. */
 static inline struct log_environment *store_log(const struct store *store) {

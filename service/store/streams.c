@@ -68,10 +68,11 @@ static bool state_is_known(uint8_t state) {
     return state >= STREAM_ACTIVE && state <= STREAM_TOMBSTONED;
 }
 
-static result row_read(const MDB_val *key, const MDB_val *value, struct stream_row *ret_row) {
+result stream_row_read(const MDB_val *key, const MDB_val *value, struct stream_row *ret_row) {
     const struct bytes stream = bytes_of(key->mv_data, key->mv_size);
     const uint8_t *data = value->mv_data;
-    bool sound = value->mv_size >= VALUE_BYTES_MIN && value->mv_size <= STREAM_ROW_BYTES_MAX;
+    bool sound = value->mv_size >= VALUE_BYTES_MIN && value->mv_size <= STREAM_ROW_BYTES_MAX && stream.size > 0 &&
+                 stream.size <= NAME_BYTES_MAX;
     if (sound) {
         const struct bytes covered = bytes_of(data, value->mv_size - RECORD_CHECKSUM_BYTES);
         sound = checksum_of(stream, covered) == stored_checksum_read(data + covered.size) && state_is_known(data[0]);
@@ -111,7 +112,7 @@ result stream_row_get(const struct store *store, const struct log_environment *l
     const int code = mdb_get(transaction, log->tables.handles[TABLE_STREAMS], &key, &value);
     if (code == MDB_NOTFOUND) return failure_result(FAILURE_NOT_FOUND);
     TRY(environment_result(code, "read the row of a stream"));
-    return row_read(&key, &value, ret_row);
+    return stream_row_read(&key, &value, ret_row);
 }
 
 result store_stream_get(struct store *store, struct bytes stream, struct stream_row *ret_row) {
@@ -147,7 +148,7 @@ result store_reader_stream_after(struct store_reader *reader, struct bytes strea
     MDB_val key;
     MDB_val value;
     TRY(names_after(reader, TABLE_STREAMS, stream, &key, &value));
-    TRY(row_read(&key, &value, ret_row));
+    TRY(stream_row_read(&key, &value, ret_row));
     *ret_stream = bytes_of(key.mv_data, key.mv_size);
     return RESULT_OK;
 }
