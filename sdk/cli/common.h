@@ -86,5 +86,7 @@ int command_status(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_compact(int argc, char **argv);
 int command_reindex(int argc, char **argv);
+int command_verify(int argc, char **argv);
+int command_backup(int argc, char **argv);
 
 #endif

@@ -28,6 +28,8 @@ static const struct {
     {"stats", "print the figures of the store", command_stats},
     {"compact", "give the space of what is gone back", command_compact},
     {"reindex", "build the index anew", command_reindex},
+    {"verify", "check everything that is stored", command_verify},
+    {"backup", "copy the store to a file", command_backup},
 };
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
@@ -41,8 +43,8 @@ static void usage(FILE *out) {
         "\n`daybook COMMAND --help` tells more.\n"
         "Every command takes --server HOST:PORT (DAYBOOK_SERVER, else 127.0.0.1:50051), --timeout-ms and --json,\n"
         "and for TLS --tls, --tls-authorities, --tls-certificate, --tls-key and --token-file.\n\n"
-        "Exit codes: 0 done, 1 refused (by the server, or by you when asked) or not found, 64 wrong arguments,\n"
-        "65 bad input data, 69 no server to reach, 70 out of memory, 74 standard output cannot be written.\n",
+        "Exit codes: 0 done, 1 refused (by the server, or by you when asked), not found or damaged, 64 wrong arguments,\n"
+        "65 bad input data, 69 no server to reach, 70 out of memory, 74 output cannot be written.\n",
         out);
 }
 

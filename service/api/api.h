@@ -57,6 +57,8 @@ void api_update_stream_settings(void *context, daybook_server_call *call,
                                 const daybook_v1_UpdateStreamSettingsRequest *request);
 void api_delete_stream(void *context, daybook_server_call *call, const daybook_v1_DeleteStreamRequest *request);
 void api_erase_events(void *context, daybook_server_call *call, const daybook_v1_EraseEventsRequest *request);
+void api_verify(void *context, daybook_server_stream *stream, const daybook_v1_VerifyRequest *request);
+void api_backup(void *context, daybook_server_stream *stream, const daybook_v1_BackupRequest *request);
 void api_compact(void *context, daybook_server_stream *stream, const daybook_v1_CompactRequest *request);
 
 #endif

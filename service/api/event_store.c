@@ -22,6 +22,8 @@ static const daybook_v1_EventStore_handlers event_store_handlers = {
 };
 
 static const daybook_v1_Admin_handlers admin_handlers = {
+    .Backup = api_backup,
+    .Verify = api_verify,
     .Reindex = api_reindex,
     .GetStats = api_get_stats,
     .Compact = api_compact,

@@ -1,5 +1,6 @@
 #include "service/retention/retention.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct retention {
     bool is_woken;
     bool is_stopping;
     bool step_is_done;
+    uint32_t pauses_count;
 
     atomic_uint_fast64_t events_removed_count;
     atomic_uint_fast64_t bytes_removed;
@@ -49,6 +51,15 @@ static bool is_stopping(struct retention *retention) {
     const bool stopping = retention->is_stopping;
     pthread_mutex_unlock(&retention->mutex);
     return stopping;
+}
+
+/* Waits as long as the removal of bytes is held up. */
+static void pause_wait(struct retention *retention) {
+    pthread_mutex_lock(&retention->mutex);
+    while (retention->pauses_count > 0 && !retention->is_stopping) {
+        pthread_cond_wait(&retention->changed, &retention->mutex);
+    }
+    pthread_mutex_unlock(&retention->mutex);
 }
 
 /* Hands a step to the sequencer and waits for it: it answers everything that it has taken. */
@@ -89,7 +100,9 @@ static result step_take(struct retention *retention, const struct stream_scan *s
 /* Removes what has disappeared of one stream, step by step. */
 static result stream_clear(struct retention *retention, struct stream_scan *scan) {
     bool is_at_end = false;
-    while (!is_at_end && !is_stopping(retention)) {
+    for (;;) {
+        pause_wait(retention);
+        if (is_at_end || is_stopping(retention)) break;
         const uint64_t revision_before = scan->next_revision;
         TRY(store_reader_begin(retention->reader, NULL));
         const result found = stream_scan_step(scan, retention->reader, retention->index, clock_wall_ns(), &is_at_end);
@@ -220,6 +233,22 @@ void retention_wake(struct retention *retention) {
     if (retention == NULL) return;
     pthread_mutex_lock(&retention->mutex);
     retention->is_woken = true;
+    pthread_cond_broadcast(&retention->changed);
+    pthread_mutex_unlock(&retention->mutex);
+}
+
+void retention_pause(struct retention *retention) {
+    if (retention == NULL) return;
+    pthread_mutex_lock(&retention->mutex);
+    retention->pauses_count++;
+    pthread_mutex_unlock(&retention->mutex);
+}
+
+void retention_resume(struct retention *retention) {
+    if (retention == NULL) return;
+    pthread_mutex_lock(&retention->mutex);
+    assert(retention->pauses_count > 0);
+    retention->pauses_count--;
     pthread_cond_broadcast(&retention->changed);
     pthread_mutex_unlock(&retention->mutex);
 }

@@ -4,7 +4,7 @@
  * the sequencer in small steps, as requests among all others, and waits for each: so the writer is never held up for longer
  * than a step takes, and whether an event may go is decided where everything is decided. It keeps no state: a step that was
  * not taken is found again.
- * Ownership: borrows store, index and sequencer, which outlive it. Threads: wake and count from any; open and close to
+ * Ownership: borrows store, index and sequencer, which outlive it. Threads: wake, pause, resume and count from any; open and close to
  * nobody else. */
 #ifndef SERVICE_RETENTION_RETENTION_H
 #define SERVICE_RETENTION_RETENTION_H
@@ -33,6 +33,11 @@ struct retention *retention_close(struct retention *retention);
 
 /* Something has disappeared: looks at all streams soon. NULL is allowed. */
 void retention_wake(struct retention *retention);
+
+/* From now on, until as many calls of resume, no step is begun, so that what has disappeared keeps its bytes; one that is in the
+ * queue goes through: the snapshot it was found in is older. NULL is allowed. */
+void retention_pause(struct retention *retention);
+void retention_resume(struct retention *retention);
 
 struct retention_counts {
     uint64_t events_removed_count;

@@ -41,7 +41,8 @@ LIBRARIES = {
     r"grpc/(?!health|reflection)": ["sdk/runtime", "tests"],
     r"lmdb\.h": ["service/store", "tests"],
     r"jansson\.h": ["sdk/cli", "examples", "tests"],
-    r"xxhash\.h|isa-l": ["service/base"],
+    r"xxhash\.h": ["service/base", "sdk/cli"],
+    r"isa-l": ["service/base"],
     r"openssl/": ["service/base", "tests/support"],
     r"criterion/": ["tests"],
 }
