@@ -17,7 +17,9 @@ enum setting_kind {
     SETTING_LOG_FORMAT,
     SETTING_ID_INDEX,
     SETTING_NUMBER,
-    SETTING_SWITCH
+    SETTING_SWITCH,
+    SETTING_TASK_TEXT, /* something to do: a flag alone, no variable */
+    SETTING_TASK_SWITCH
 };
 
 /* The one table: flag --name VALUE, variable DAYBOOK_NAME, default, allowed numbers. */
@@ -65,6 +67,10 @@ static const struct setting settings[] = {
      0, 0},
     {"tls-client-authorities", "FILE", "authorities of clients (PEM): only clients with a certificate of theirs get in",
      NULL, SETTING_TEXT, SETTING_AT(tls_client_authorities), 0, 0},
+    {"verify", NULL, "check everything that is stored in DIR, say what is wrong, and end", "false", SETTING_TASK_SWITCH,
+     SETTING_AT(verify), 0, 0},
+    {"restore", "FILE", "make a store of a backup in DIR, which has none, and end; -: from standard input", NULL,
+     SETTING_TASK_TEXT, SETTING_AT(restore), 0, 0},
 };
 
 enum { SETTINGS_COUNT = sizeof settings / sizeof settings[0], OPTION_KEY_FIRST = 0x100 };
@@ -150,6 +156,7 @@ static result setting_set(const struct setting *setting, const char *text, const
     case SETTING_NUMBER:
         return number_set(setting, text, origin, config, ret_problem);
     case SETTING_SWITCH:
+    case SETTING_TASK_SWITCH:
         return switch_set(setting, text, origin, config, ret_problem);
     default:
         return text_set(setting, text, origin, config, ret_problem);
@@ -162,11 +169,15 @@ static void variable_name(const struct setting *setting, char *out, size_t size)
     for (char *at = out; *at != '\0'; at++) *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
 }
 
+static bool is_task(const struct setting *setting) {
+    return setting->kind == SETTING_TASK_TEXT || setting->kind == SETTING_TASK_SWITCH;
+}
+
 static result defaults_and_environment(struct config *config, struct problem *ret_problem) {
     for (size_t index = 0; index < SETTINGS_COUNT; index++) {
         char name[64];
         variable_name(&settings[index], name, sizeof name);
-        const char *value = getenv(name);
+        const char *value = is_task(&settings[index]) ? NULL : getenv(name);
         if (value == NULL) value = settings[index].fallback;
         if (value == NULL) continue;
         TRY(setting_set(&settings[index], value, name, config, ret_problem));
@@ -192,10 +203,11 @@ static error_t option_parse(int key, char *argument, struct argp_state *state) {
 
 static const char documentation[] =
     "daybookd: an event store for microservices, on gRPC and LMDB."
-    "\vEach option is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag wins over its variable.\n\n"
+    "\vEach option but --verify and --restore is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag wins over its "
+    "variable.\n\n"
     "Certificates and keys are read at the start alone: a new one takes a restart.\n\n"
     "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n\n"
-    "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store is damaged or of another format, 69 the address "
+    "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged or of another format, 69 the address "
     "cannot be bound, 70 out of memory or threads, 73 the directory cannot be used, 74 the disk failed, 75 another daemon "
     "holds the directory.";
 
@@ -243,6 +255,10 @@ result config_parse(int argc, char **argv, struct config *ret_config, struct pro
     TRY(defaults_and_environment(&config, ret_problem));
     TRY(flags(argc, argv, &config, ret_problem));
     TRY(tls_check(&config, ret_problem));
+    if (config.verify && config.restore != NULL) {
+        problem_set(ret_problem, "--verify and --restore are given together; a restore verifies what it has made");
+        return failure_result(FAILURE_INPUT);
+    }
     *ret_config = config;
     return RESULT_OK;
 }

@@ -32,6 +32,9 @@ struct config {
     const char *tls_certificate;
     const char *tls_key;
     const char *tls_client_authorities;
+    /* What to do instead of serving. Flags alone: a variable would do it at every start. */
+    bool verify;
+    const char *restore; /* a backup's file; NULL: do not */
 };
 
 /* Parses; --help and --version print and exit 0. FAILURE_INPUT: the problem says which setting is wrong and what is

@@ -59,7 +59,7 @@ static void on_storage_failed(void *context, enum failure failure) {
     signals_fail(daemon->signals);
 }
 
-static enum daemon_exit exit_of(enum failure failure) {
+enum daemon_exit daemon_exit_of(enum failure failure) {
     switch (failure) {
     case FAILURE_BUSY:
         return DAEMON_EXIT_BUSY;
@@ -67,6 +67,7 @@ static enum daemon_exit exit_of(enum failure failure) {
     case FAILURE_CORRUPT:
         return DAEMON_EXIT_DATA;
     case FAILURE_INPUT:
+    case FAILURE_NOT_FOUND:
         return DAEMON_EXIT_DIRECTORY;
     case FAILURE_STORAGE:
     case FAILURE_STORAGE_FULL:
@@ -172,7 +173,7 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
     daemon->signals = signals;
     const result opened = rooms_open(daemon, config, ret_problem);
     if (failed(opened)) {
-        *ret_exit = exit_of(opened.failure);
+        *ret_exit = daemon_exit_of(opened.failure);
         return daemon_close(daemon);
     }
     daybook_status status;

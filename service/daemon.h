@@ -24,6 +24,9 @@ enum daemon_exit {
     DAEMON_EXIT_BUSY = 75,
 };
 
+/* What a failure means for whoever has started the program. */
+enum daemon_exit daemon_exit_of(enum failure failure);
+
 /* Opens store, index, feed, sequencer and server, and serves. `signals` hears of a failing disk. On failure nothing is left
  * open, `*ret_exit` is the code to exit with and the problem is one line for the person who started it. NULL then. */
 struct daemon *daemon_open(const struct config *config, struct signals *signals, enum daemon_exit *ret_exit,

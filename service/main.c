@@ -1,9 +1,10 @@
-/* daybookd: reads its settings, opens the daemon, waits for a reason to stop. */
+/* daybookd: reads its settings, opens the daemon, waits for a reason to stop; or verifies or restores a directory and ends. */
 #include <stdio.h>
 
 #include "service/base/clock.h"
 #include "service/config.h"
 #include "service/daemon.h"
+#include "service/offline/offline.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
 
@@ -43,12 +44,24 @@ static int serve(const struct config *config, struct signals *signals) {
     return (int)code;
 }
 
+/* What is done to the directory instead of serving it. */
+static int task_run(const struct config *config) {
+    struct problem problem = {.text = ""};
+    const struct offline_options options = {.directory = config->data,
+                                            .map_bytes = config->log_map_bytes,
+                                            .remote_file_system_allowed = config->remote_file_system};
+    const result outcome =
+        config->verify ? offline_verify(&options, &problem) : offline_restore(&options, config->restore, &problem);
+    return failed(outcome) ? fail(daemon_exit_of(outcome.failure), &problem) : DAEMON_EXIT_OK;
+}
+
 int main(int argc, char **argv) {
     struct problem problem;
     struct config config;
     struct signals signals;
     if (failed(config_parse(argc, argv, &config, &problem))) return fail(DAEMON_EXIT_USAGE, &problem);
     log_configure(config.log_level, config.log_format);
+    if (config.verify || config.restore != NULL) return task_run(&config);
     config_log(&config);
     if (failed(signals_init(&signals))) {
         problem_set(&problem, "the kernel gives no descriptors for signals");

@@ -75,7 +75,7 @@ static int run(const struct common *common, daybook_client *client, upb_Arena *a
     if (found == 0) {
         (void)printf("%" PRIu64 " events checked, nothing is wrong\n", events_count);
     } else {
-        (void)printf("%" PRIu64 " events checked, %" PRIu64 " problems: restore the store from a backup\n",
+        (void)printf("%" PRIu64 " events checked, problems: %" PRIu64 "; restore the store from a backup\n",
                      events_count, problems_count);
     }
     return found;

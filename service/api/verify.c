@@ -131,7 +131,8 @@ static struct verify_call *call_new(const struct api *api, daybook_server_stream
 }
 
 static result call_start(struct verify_call *call) {
-    TRY(verification_begin(call->api->store, problem_take, call, &call->verification));
+    const struct verification_options options = {.store = call->api->store, .found = problem_take, .context = call};
+    TRY(verification_begin(&options, &call->verification));
     call->reached = verification_progress(call->verification);
     const result started = thread_start_detached(verify_run, call);
     if (failed(started)) call->verification = verification_end(call->verification);

@@ -8,6 +8,7 @@
 #include "service/base/clock.h"
 #include "service/base/logging.h"
 #include "service/store/backup_format.h"
+#include "service/store/log_check.h"
 
 /* One snapshot reads at most so many events, or about as many bytes as a part has. */
 #define STEP_EVENTS_COUNT_MAX 16384
@@ -22,6 +23,7 @@ struct backup {
     struct store *store;
     struct store_reader *reader;
     struct digest *digest;
+    struct log_check *check;
     enum stage stage;
     int rows_file;
     uint64_t rows_bytes; /* in it */
@@ -138,6 +140,7 @@ result backup_begin(struct store *store, struct backup **ret_backup) {
     backup->rows_file = -1;
     backup->buffer = malloc(BUFFER_BYTES);
     result outcome = backup->buffer != NULL ? digest_new(&backup->digest) : failure_result(FAILURE_MEMORY);
+    if (!failed(outcome)) outcome = log_check_new(&backup->check);
     if (!failed(outcome)) outcome = store_reader_open(store, &backup->reader);
     if (!failed(outcome)) outcome = rows_file_make(backup);
     if (!failed(outcome)) outcome = snapshot_put(backup);
@@ -175,6 +178,12 @@ static result event_take(struct backup *backup) {
         return failure_result(FAILURE_CORRUPT);
     }
     TRY(found);
+    /* So that whatever was backed up can be restored. */
+    const char *wrong = log_check_record(backup->check, backup->position + 1, record);
+    if (wrong != NULL) {
+        log_error("a stored event is damaged", "position", log_number(backup->position + 1), "it", wrong);
+        return failure_result(FAILURE_CORRUPT);
+    }
     /* With its checksum, which is behind it and has just been verified. */
     const size_t size = record.size + RECORD_CHECKSUM_BYTES;
     uint8_t *frame = backup->buffer + backup->filled_bytes;
@@ -263,6 +272,7 @@ struct backup *backup_end(struct backup *backup) {
     if (backup == NULL) return NULL;
     store_reader_close(backup->reader);
     if (backup->rows_file >= 0) close(backup->rows_file);
+    log_check_free(backup->check);
     digest_free(backup->digest);
     free(backup->buffer);
     atomic_store(&backup->store->has_backup, false);

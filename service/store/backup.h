@@ -4,7 +4,8 @@
  * Then every call reads the next events in a short snapshot of its own: how fast the parts are taken does not matter to the
  * store. Every checksum is verified on the way: damage ends a backup, it is never copied.
  * What has disappeared must keep its bytes from before the beginning to the end (retention_pause).
- * Ownership: borrows the store, which must outlive it. Takes a mebibyte of memory, and as much as the largest event on top.
+ * Ownership: borrows the store, which must outlive it. Takes a mebibyte of memory, 8 MiB for log_check.h, and as much as
+ * the largest event on top.
  * Threads: one at a time. */
 #ifndef SERVICE_STORE_BACKUP_H
 #define SERVICE_STORE_BACKUP_H

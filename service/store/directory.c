@@ -154,12 +154,14 @@ static bool entry_is_expected(const char *name) {
     return false;
 }
 
-static result foreign_check(const struct directory *directory, struct problem *ret_problem) {
+static result foreign_check(const struct directory *directory, const char *allowed, struct problem *ret_problem) {
     DIR *entries = opendir(directory->path);
     if (entries == NULL) return failure_of("list", directory->path, "", ret_problem);
     result outcome = RESULT_OK;
     const struct dirent *entry = readdir(entries);
-    while (entry != NULL && entry_is_expected(entry->d_name)) entry = readdir(entries);
+    while (entry != NULL &&
+           (entry_is_expected(entry->d_name) || (allowed != NULL && strcmp(allowed, entry->d_name) == 0)))
+        entry = readdir(entries);
     if (entry != NULL) {
         problem_set(ret_problem, "%s is not a Daybook store but holds other files (%s); choose an empty directory",
                     directory->path, entry->d_name);
@@ -170,9 +172,9 @@ static result foreign_check(const struct directory *directory, struct problem *r
 }
 
 /* Reads only. */
-static result format_inspect(struct directory *directory, struct problem *ret_problem) {
+static result format_inspect(struct directory *directory, const char *allowed, struct problem *ret_problem) {
     const int descriptor = openat(directory->descriptor, "FORMAT", O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 && errno == ENOENT) return foreign_check(directory, ret_problem);
+    if (descriptor < 0 && errno == ENOENT) return foreign_check(directory, allowed, ret_problem);
     if (descriptor < 0) return failure_of("read FORMAT in", directory->path, "", ret_problem);
     char text[FORMAT_BYTES_MAX + 1] = {0};
     const ssize_t size = read(descriptor, text, FORMAT_BYTES_MAX);
@@ -222,9 +224,9 @@ static result open_steps(const struct directory_options *options, struct directo
     TRY(file_system_check(directory, options->remote_file_system_allowed, ret_problem));
     /* Before the lock file is made, so that a foreign directory stays as it is; and again when nobody else can change
      * it, because another daemon may just have made its store here. */
-    TRY(format_inspect(directory, ret_problem));
+    TRY(format_inspect(directory, options->entry_allowed, ret_problem));
     TRY(lock_take(directory, ret_problem));
-    return format_inspect(directory, ret_problem);
+    return format_inspect(directory, options->entry_allowed, ret_problem);
 }
 
 result directory_open(const struct directory_options *options, struct directory *ret_directory,

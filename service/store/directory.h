@@ -29,6 +29,7 @@ struct directory {
 struct directory_options {
     const char *path;
     bool remote_file_system_allowed;
+    const char *entry_allowed; /* a name that may lie in a directory without a store, beside what may anyway; or NULL */
 };
 
 /* Makes the directory when it is not there (its parent must be), takes the lock and reads FORMAT. FAILURE_BUSY: another

@@ -49,13 +49,14 @@ static uint32_t format_decode(const uint8_t bytes[4]) {
 }
 
 /* Writes the tables and the identity in one transaction. */
-static result log_fill(struct environment *environment) {
+static result log_fill(struct environment *environment, const char *store_id) {
     MDB_txn *transaction = NULL;
     struct tables tables;
     uint8_t format[4];
     char id[UUID_TEXT_BYTES];
     const struct uuid uuid = uuid_new();
     uuid_format(&uuid, id);
+    if (store_id != NULL) memcpy(id, store_id, sizeof id);
     format_encode(format);
     TRY(environment_result(mdb_txn_begin(environment->handle, NULL, 0, &transaction), "begin"));
     int code = tables_open(transaction, MDB_CREATE, &tables);
@@ -89,14 +90,14 @@ result log_new_make(const struct directory *directory, struct problem *ret_probl
 }
 
 /* In DIR/log.new, which an interrupted start may have left: nothing in it was ever promised to anybody. */
-static result log_make(const struct directory *directory, const struct log_paths *paths, uint64_t map_bytes,
-                       struct problem *ret_problem) {
+static result log_make(const struct directory *directory, const struct log_paths *paths, const char *store_id,
+                       uint64_t map_bytes, struct problem *ret_problem) {
     TRY(log_new_make(directory, ret_problem));
     const struct environment_options options = {
         .directory = paths->fresh, .map_bytes = map_bytes, .map_may_shrink = true, .tables_count_max = TABLES_COUNT};
     struct environment environment;
     TRY(environment_open(&options, &environment, ret_problem));
-    const result filled = log_fill(&environment);
+    const result filled = log_fill(&environment, store_id);
     environment_close(&environment);
     DAYBOOK_FAILPOINT(LOG_FILLED);
     if (failed(filled)) {
@@ -113,12 +114,14 @@ static result log_make(const struct directory *directory, const struct log_paths
     return directory_sync(directory->path, ret_problem);
 }
 
-result log_create(const struct directory *directory, uint64_t map_bytes, struct problem *ret_problem) {
+result log_create(const struct directory *directory, const char *store_id, uint64_t map_bytes,
+                  struct problem *ret_problem) {
     struct log_paths paths = {0};
     result outcome = failure_result(FAILURE_MEMORY);
     if (asprintf(&paths.fresh, "%s/log.new", directory->path) < 0) paths.fresh = NULL;
     if (asprintf(&paths.log, "%s/log", directory->path) < 0) paths.log = NULL;
-    if (paths.fresh != NULL && paths.log != NULL) outcome = log_make(directory, &paths, map_bytes, ret_problem);
+    if (paths.fresh != NULL && paths.log != NULL)
+        outcome = log_make(directory, &paths, store_id, map_bytes, ret_problem);
     free(paths.fresh);
     free(paths.log);
     return outcome;

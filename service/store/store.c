@@ -72,13 +72,14 @@ static result log_open(struct store *store, uint64_t map_bytes, char ret_store_i
 
 /* A directory without FORMAT: begins the store. A start that was interrupted between the log and FORMAT left a log
  * without events, which is taken; a log with events has lost its FORMAT, and nobody but its owner knows why. */
-static result store_begin_anew(struct store *store, uint64_t map_bytes, struct problem *ret_problem) {
+static result store_begin_anew(struct store *store, const struct store_options *options, uint64_t map_bytes,
+                               struct problem *ret_problem) {
     struct stat status;
     char *path = NULL;
     if (asprintf(&path, "%s/log", store->directory.path) < 0) return failure_result(FAILURE_MEMORY);
     const bool has_log = stat(path, &status) == 0;
     free(path);
-    if (!has_log) TRY(log_create(&store->directory, map_bytes, ret_problem));
+    if (!has_log) TRY(log_create(&store->directory, options->new_store_id, map_bytes, ret_problem));
 
     char store_id[UUID_TEXT_BYTES + 1];
     TRY(log_open(store, map_bytes, store_id, ret_problem));
@@ -89,7 +90,8 @@ static result store_begin_anew(struct store *store, uint64_t map_bytes, struct p
     }
     DAYBOOK_FAILPOINT(LOG_CREATED);
     TRY(directory_format_write(&store->directory, store_id, ret_problem));
-    log_info("store begun", "directory", store->directory.path, "store_id", store->directory.store_id);
+    if (options->new_store_id == NULL)
+        log_info("store begun", "directory", store->directory.path, "store_id", store->directory.store_id);
     return RESULT_OK;
 }
 
@@ -99,7 +101,7 @@ static result open_steps(const struct store_options *options, struct store *stor
         .path = options->directory, .remote_file_system_allowed = options->remote_file_system_allowed};
     TRY(directory_open(&directory_options, &store->directory, ret_problem));
     if (store->directory.has_store) TRY(log_repair(&store->directory, ret_problem));
-    if (!store->directory.has_store) return store_begin_anew(store, map_bytes, ret_problem);
+    if (!store->directory.has_store) return store_begin_anew(store, options, map_bytes, ret_problem);
     char store_id[UUID_TEXT_BYTES + 1];
     return log_open(store, map_bytes, store_id, ret_problem);
 }

@@ -38,6 +38,7 @@ struct store_options {
     const char *directory; /* made when it is not there; its parent must be */
     uint64_t map_bytes;    /* 0: LOG_MAP_BYTES_DEFAULT */
     bool remote_file_system_allowed;
+    const char *new_store_id; /* of the store when there is none yet, 36 characters; NULL: one of its own */
 };
 
 /* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another

@@ -141,8 +141,9 @@ void compaction_rewritten(struct store *store);
 /* Opens the tables within a transaction; `flags` is MDB_CREATE or 0. A code of LMDB. */
 int tables_open(MDB_txn *transaction, unsigned flags, struct tables *ret_tables);
 
-/* Makes DIR/log with its tables, a new store id and no events, complete or not at all. */
-MUST_USE result log_create(const struct directory *directory, uint64_t map_bytes, struct problem *ret_problem);
+/* Makes DIR/log with its tables, this store id or with NULL a new one, and no events, complete or not at all. */
+MUST_USE result log_create(const struct directory *directory, const char *store_id, uint64_t map_bytes,
+                           struct problem *ret_problem);
 
 /* Reads format and identity of an open log and compares them with this program and, where it is there, with FORMAT. */
 MUST_USE result log_identify(const struct store *store, MDB_txn *transaction, char ret_store_id[UUID_TEXT_BYTES + 1],

@@ -25,6 +25,7 @@ struct verification {
     struct log_check *check;
     verification_found *found;
     void *context;
+    _Atomic uint64_t *reading;
     enum stage stage;
     uint64_t position; /* checked up to here */
     size_t name_bytes; /* of the row that was checked last; 0: none */
@@ -61,8 +62,8 @@ static void position_tell(struct verification *verification, uint64_t position, 
     tell(verification, position, "the event at position %" PRIu64 " %s", position, what);
 }
 
-result verification_begin(struct store *store, verification_found *found, void *context,
-                          struct verification **ret_verification) {
+result verification_begin(const struct verification_options *options, struct verification **ret_verification) {
+    struct store *store = options->store;
     if (atomic_exchange(&store->has_verification, true)) return failure_result(FAILURE_BUSY);
     struct verification *verification = calloc(1, sizeof *verification);
     if (verification == NULL) {
@@ -70,10 +71,13 @@ result verification_begin(struct store *store, verification_found *found, void *
         return failure_result(FAILURE_MEMORY);
     }
     verification->store = store;
-    verification->found = found;
-    verification->context = context;
+    verification->found = options->found;
+    verification->context = options->context;
+    verification->reading = options->reading;
+    verification->position = options->position_after;
     uint64_t head = 0;
     result outcome = log_check_new(&verification->check);
+    if (!failed(outcome) && verification->position > 0) log_check_skip(verification->check);
     if (!failed(outcome)) outcome = store_reader_open(store, &verification->reader);
     if (!failed(outcome)) outcome = store_reader_begin(verification->reader, &head);
     if (failed(outcome)) {
@@ -182,6 +186,7 @@ static result events_check(struct verification *verification) {
             break;
         }
         size_t event_bytes = 0;
+        if (verification->reading != NULL) atomic_store(verification->reading, verification->position + 1);
         TRY(event_check(verification, verification->position + 1, end, &event_bytes));
         bytes += event_bytes;
     }
@@ -234,6 +239,7 @@ static result rows_check(struct verification *verification, enum table table, ui
     const struct store_reader *reader = verification->reader;
     MDB_cursor *cursor;
     bool is_done = false;
+    if (verification->reading != NULL) atomic_store(verification->reading, VERIFICATION_READS_ROWS);
     TRY(environment_result(mdb_cursor_open(reader->transaction, reader->log->tables.handles[table], &cursor),
                            "list rows"));
     const result walked = rows_walk(verification, cursor, head, &is_done);

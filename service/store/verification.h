@@ -9,6 +9,7 @@
 #ifndef SERVICE_STORE_VERIFICATION_H
 #define SERVICE_STORE_VERIFICATION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +22,18 @@ struct verification;
  * position 7 is damaged (its checksum is wrong)", and valid until this returns. */
 typedef void verification_found(void *context, uint64_t position, const char *text);
 
-/* FAILURE_BUSY: one is at work. FAILURE_LIMIT: no reader is left. FAILURE_MEMORY, FAILURE_STORAGE. `found` is called by steps. */
-MUST_USE result verification_begin(struct store *store, verification_found *found, void *context,
-                                   struct verification **ret_verification);
+struct verification_options {
+    struct store *store;
+    verification_found *found; /* called by steps */
+    void *context;
+    uint64_t position_after; /* events up to here were checked before; 0: none */
+    /* Where it is, for whoever sees it die; or NULL: a position, or VERIFICATION_READS_ROWS. */
+    _Atomic uint64_t *reading;
+};
+#define VERIFICATION_READS_ROWS UINT64_MAX
+
+/* FAILURE_BUSY: one is at work. FAILURE_LIMIT: no reader is left. FAILURE_MEMORY, FAILURE_STORAGE. */
+MUST_USE result verification_begin(const struct verification_options *options, struct verification **ret_verification);
 
 /* Reads a part. `ret_is_done`: it was the last. What is damaged is not a failure but found; FAILURE_STORAGE: the disk could not
  * be read. After a failure only verification_end is allowed. */

@@ -34,7 +34,7 @@ struct bytes stores_record(uint64_t position, size_t payload_bytes) {
     const struct record record = {
         .position = position,
         .stream = bytes_of(stream, (size_t)stream_size),
-        .revision = 1 + position / 7,
+        .revision = 1 + (position - 1) / 7,
         .recorded_ns = 1700000000000000000 + (int64_t)position,
         .event = event_encode(&parts, event, payload_bytes + EVENT_OVERHEAD_BYTES),
     };

@@ -29,6 +29,7 @@ LAYERS = {
     "service/api": [
         "service/base", "service/record", "service/store", "service/commit", "service/feed", "service/retention",
     ],
+    "service/offline": ["service/base", "service/store"],
     "service/ops": ["service/base"],
     "sdk/plugin": [],
     "sdk/runtime": [],
