@@ -254,6 +254,23 @@ class BackupTest(harness.DaemonTest):
         self.assertLessEqual(max(len(response.data) for response in responses), 1 << 20)
         self.assertEqual([""] * (len(responses) - 1), [response.checksum for response in responses[:-1]])
 
+    def test_what_disappears_meanwhile_is_in_the_copy(self):
+        self.fill_megabytes(20)
+        self.append("victim", *["T"] * 6)
+        expected = self.contents(self.store)
+        call = self.admin.Backup(admin_pb2.BackupRequest(), timeout=PATIENCE_SECONDS)
+        data = next(call).data  # the rest is larger than what is on its way
+        self.delete("victim")
+        for _ in range(300):  # time enough for the retention, if it did not wait
+            self.append("other", "T")
+        self.assertEqual(0, self.stats().events_removed_count)
+        for response in call:
+            data += response.data
+        with open(self.path("copy"), "wb") as file:
+            file.write(data)
+        self.assertEqual(expected, self.served(self.restore(self.path("copy"), "restored"))[0])
+        wait_until(lambda: self.stats().events_removed_count == 6, "the retention, which goes on")
+
     def test_a_drain_ends_a_backup_that_nobody_takes(self):
         self.fill_megabytes(20)
         call = self.admin.Backup(admin_pb2.BackupRequest())
