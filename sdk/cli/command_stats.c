@@ -24,6 +24,7 @@ static const struct {
     {"subscriptions_count", "subscriptions", daybook_v1_GetStatsResponse_subscriptions_count, false},
     {"queue_requests_count", "requests waiting", daybook_v1_GetStatsResponse_queue_requests_count, false},
     {"queue_rejected_count", "requests rejected", daybook_v1_GetStatsResponse_queue_rejected_count, false},
+    {"queue_expired_count", "requests expired", daybook_v1_GetStatsResponse_queue_expired_count, false},
     {"events_appended_count", "events appended", daybook_v1_GetStatsResponse_events_appended_count, false},
     {"events_read_count", "events read", daybook_v1_GetStatsResponse_events_read_count, false},
     {"events_removed_count", "events removed", daybook_v1_GetStatsResponse_events_removed_count, false},

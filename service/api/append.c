@@ -3,6 +3,7 @@
 
 #include "service/api/api.h"
 #include "service/api/append.h"
+#include "service/api/deadline.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 
@@ -28,6 +29,7 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
     unary->call = call;
     unary->append.request.done = append_answer;
     unary->append.request.context = unary;
+    unary->append.request.deadline_ns = deadline_of(daybook_server_call_remaining_ms(call));
     const result queued = sequencer_submit(api->sequencer, &unary->append.request);
     if (!failed(queued)) return;
     append_deinit(&unary->append);

@@ -16,6 +16,7 @@
 
 #include "service/api/append_slot.h"
 #include "service/api/append_streams.h"
+#include "service/api/deadline.h"
 #include "service/base/limits.h"
 #include "service/commit/queue.h"
 #include "service/commit/sequencer.h"
@@ -24,6 +25,7 @@
 struct append_many {
     const struct api *api;
     daybook_server_stream *stream;
+    int64_t deadline_ns; /* the call's, and so that of each request */
     struct append_member member;
     struct notes notes;
     struct note drain; /* left by who drains */
@@ -174,6 +176,7 @@ static void request_take(struct append_many *many, struct append_slot *slot, con
     slot->decided.take = decided_take;
     slot->append.request.done = on_done;
     slot->append.request.context = slot;
+    slot->append.request.deadline_ns = many->deadline_ns;
     submit(many, slot);
 }
 
@@ -299,6 +302,7 @@ static void on_closed(void *context) {
 
 static void init(struct append_many *many, const struct api *api, daybook_server_stream *stream) {
     *many = (struct append_many){.api = api, .stream = stream, .last_link = &many->first};
+    many->deadline_ns = deadline_of(daybook_server_stream_remaining_ms(stream));
     many->member.drain = on_drain;
     many->drain.take = drain_take;
     many->room.take = room_take;

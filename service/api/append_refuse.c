@@ -230,6 +230,10 @@ void append_explain(const struct append_request *request, upb_Arena *arena, stru
     case APPEND_STOPPED:
         error_of_failure(ret_error, FAILURE_STOPPED);
         return;
+    case APPEND_EXPIRED:
+        error_set(ret_error, REASON_DEADLINE_PASSED,
+                  "the deadline passed before the request could be written; nothing was written");
+        return;
     case APPEND_COMMITTED:
         assert(!"what was committed needs no explanation");
         return;

@@ -6,6 +6,7 @@
 #include "daybook/v1/event.upb.h"
 #include "google/protobuf/any.upb.h"
 #include "service/api/append.h"
+#include "service/api/deadline.h"
 #include "service/api/errors.h"
 #include "service/base/uuid.h"
 #include "service/commit/sequencer.h"
@@ -84,6 +85,7 @@ struct append_check change_expectation(struct bytes stream, bool has_revision, u
 }
 
 void change_submit(struct change_call *change) {
+    change->request.deadline_ns = deadline_of(daybook_server_call_remaining_ms(change->call));
     const result queued = sequencer_submit(change->api->sequencer, &change->request);
     if (!failed(queued)) return;
     struct error error;

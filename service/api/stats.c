@@ -34,6 +34,7 @@ static void sequencer_fill(const struct api *api, daybook_v1_GetStatsResponse *r
     const struct sequencer_counts counts = sequencer_count(api->sequencer);
     daybook_v1_GetStatsResponse_set_queue_requests_count(response, counts.queue_requests_count);
     daybook_v1_GetStatsResponse_set_queue_rejected_count(response, counts.requests_rejected);
+    daybook_v1_GetStatsResponse_set_queue_expired_count(response, counts.requests_expired);
     daybook_v1_GetStatsResponse_set_events_appended_count(response, counts.events_committed);
 }
 

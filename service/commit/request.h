@@ -124,6 +124,7 @@ enum append_outcome {
     APPEND_OUTCOME_UNKNOWN,   /* the disk failed under the commit: it may or may not be there after the restart */
     APPEND_OUT_OF_MEMORY,     /* nothing was written */
     APPEND_STOPPED,           /* the daemon is stopping; nothing was written */
+    APPEND_EXPIRED,           /* its deadline had passed when its group was taken; nothing was written */
 };
 
 struct append_request {
@@ -140,6 +141,7 @@ struct append_request {
     uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
     struct append_result *results;                /* writes_count of them, filled when committed */
     struct append_conflict *conflicts;            /* events_count + checks_count + 2 of them */
+    int64_t deadline_ns;                          /* nobody waits any more (monotonic clock); 0: none */
     void (*done)(struct append_request *request); /* once, on the sequencer's thread; must not block */
     void *context;
 

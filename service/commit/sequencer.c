@@ -22,6 +22,7 @@ struct sequencer {
     atomic_uint_fast64_t requests_committed;
     atomic_uint_fast64_t events_committed;
     atomic_uint_fast64_t requests_refused;
+    atomic_uint_fast64_t requests_expired;
 };
 
 /* Only the sequencer's thread writes the counters: a plain load and store is enough. */
@@ -102,6 +103,26 @@ static void group_refuse(struct sequencer *sequencer, const struct log_group *gr
     group_answer(sequencer, group);
 }
 
+/* Takes those out of the group for whom nobody waits any more, and answers them. */
+static void expired_refuse(struct sequencer *sequencer, struct queue_group *group) {
+    const int64_t now_ns = clock_monotonic_ns();
+    struct append_request **link = &group->first;
+    while (*link != NULL) {
+        struct append_request *request = *link;
+        if (request->deadline_ns == 0 || request->deadline_ns > now_ns) {
+            link = &request->next;
+            continue;
+        }
+        *link = request->next;
+        group->requests_count--;
+        group->events_count -= request->events_count;
+        group->size_bytes -= request->size_bytes;
+        request->outcome = APPEND_EXPIRED;
+        count_add(&sequencer->requests_expired, 1);
+        request->done(request);
+    }
+}
+
 static void *sequence(void *context) {
     struct sequencer *sequencer = context;
     struct log_group group;
@@ -111,6 +132,8 @@ static void *sequence(void *context) {
             continue;
         }
         DAYBOOK_FAILPOINT(GROUP_TAKEN);
+        expired_refuse(sequencer, &group.requests);
+        if (group.requests.first == NULL) continue;
         group.now_ns = clock_wall_ns();
         if (sequencer->storage_failed) {
             group_refuse(sequencer, &group);
@@ -196,6 +219,7 @@ struct sequencer_counts sequencer_count(struct sequencer *sequencer) {
         .requests_committed = atomic_load_explicit(&sequencer->requests_committed, memory_order_relaxed),
         .events_committed = atomic_load_explicit(&sequencer->events_committed, memory_order_relaxed),
         .requests_refused = atomic_load_explicit(&sequencer->requests_refused, memory_order_relaxed),
+        .requests_expired = atomic_load_explicit(&sequencer->requests_expired, memory_order_relaxed),
     };
     pthread_mutex_lock(&queue->mutex);
     counts.requests_rejected = queue->rejected_count;

@@ -1,5 +1,8 @@
 /* sequencer.h: the one writer: drains the queue, applies whole groups, commits once a group, answers.
  *
+ * A request whose deadline has passed when its group is taken is answered at once with APPEND_EXPIRED: work that nobody waits
+ * for would only make those wait longer who do. That is decided before the group enters the log, as its time is, because
+ * nothing behind the log knows a clock. A request that is in the log is written, however long that takes.
  * Order after a commit: index, tail, head, then the answers: whoever holds an acknowledgement can read and subscribe to it.
  * Ownership: the sequencer borrows store, index and listener, which outlive it.
  * Threads: submit and run from any thread; everything else from the one that opened it. */
@@ -50,6 +53,7 @@ struct sequencer_counts {
     uint64_t events_committed;
     uint64_t requests_refused;  /* by what they expected */
     uint64_t requests_rejected; /* because the queue was full */
+    uint64_t requests_expired;  /* because their deadline had passed in the queue */
     uint64_t queue_requests_count;
     uint64_t queue_bytes;
 };

@@ -27,6 +27,7 @@ static void tell_stats(void) {
     daybook_v1_GetStatsResponse_set_queue_requests_count(stats, 10);
     daybook_v1_GetStatsResponse_set_queue_rejected_count(stats, 11);
     daybook_v1_GetStatsResponse_set_events_appended_count(stats, 12);
+    daybook_v1_GetStatsResponse_set_queue_expired_count(stats, 15);
     daybook_v1_GetStatsResponse_set_events_removed_count(stats, 13);
     daybook_v1_GetStatsResponse_set_events_read_count(stats, 14);
     scripted_tell(ADMIN(GetStats), stats);
@@ -49,6 +50,7 @@ Test(command_admin, stats_are_a_line_each) {
                                "subscriptions           5\n"
                                "requests waiting        10\n"
                                "requests rejected       11\n"
+                               "requests expired        15\n"
                                "events appended         12\n"
                                "events read             14\n"
                                "events removed          13\n");
@@ -62,7 +64,8 @@ Test(command_admin, stats_are_one_object_with_json) {
                      "\"started_at\":\"1970-01-01T00:00:01.000000000Z\",\"head\":1,\"log_bytes\":3145728,"
                      "\"index_bytes\":4,\"indexed_position\":2,\"index_runs_count\":6,\"index_tail_events_count\":7,"
                      "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
-                     "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"events_appended_count\":12,"
+                     "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
+                     "\"events_appended_count\":12,"
                      "\"events_read_count\":14,\"events_removed_count\":13}\n");
 }
 

@@ -215,6 +215,7 @@ Test(append_answer, every_other_outcome_has_its_reason) {
         {APPEND_OUTCOME_UNKNOWN, DAYBOOK_UNAVAILABLE, "OUTCOME_UNKNOWN", 1000},
         {APPEND_OUT_OF_MEMORY, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", 1000},
         {APPEND_STOPPED, DAYBOOK_UNAVAILABLE, "DRAINING", 1000},
+        {APPEND_EXPIRED, DAYBOOK_DEADLINE_EXCEEDED, "DEADLINE_PASSED", -1},
     };
     for (size_t index = 0; index < sizeof expected / sizeof expected[0]; index++) {
         struct answer answer = answer_with(expected[index].outcome);

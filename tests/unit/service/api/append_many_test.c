@@ -246,6 +246,7 @@ Test(append_many, every_other_outcome_has_its_reason) {
         {APPEND_OUTCOME_UNKNOWN, DAYBOOK_UNAVAILABLE, "OUTCOME_UNKNOWN", true},
         {APPEND_OUT_OF_MEMORY, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", true},
         {APPEND_STOPPED, DAYBOOK_UNAVAILABLE, "DRAINING", true},
+        {APPEND_EXPIRED, DAYBOOK_DEADLINE_EXCEEDED, "DEADLINE_PASSED", false},
     };
     struct client client = client_open();
     for (uint32_t index = 0; index < sizeof expected / sizeof expected[0]; index++) {

@@ -3,11 +3,13 @@
  * `sequencer_submit` is this file's, so that a queue is full or closed when the test says so. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
 #include "service/api/api.h"
 #include "service/api/append.h"
+#include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/commit/sequencer.h"
 #include "tests/unit/service/api/answers.h"
@@ -169,6 +171,36 @@ Test(append_queue, checks_carry_their_terms_and_their_expectations) {
     answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
     cr_assert_eq(submitted_count, 1);
     answer_free(&answer);
+}
+
+/* The deadline of the last request that was handed over. */
+static _Atomic int64_t deadline_ns;
+
+static void keep_deadline(const struct append_request *request) {
+    deadline_ns = request->deadline_ns;
+}
+
+static void append_within(uint32_t timeout_ms) {
+    size_t size;
+    const char *encoded = daybook_v1_AppendRequest_serialize(request_new(), validations_arena, &size);
+    struct raw_call *call = raw_call_start(channel, METHOD_APPEND, timeout_ms, NULL);
+    cr_assert(raw_call_send(call, encoded, size));
+    raw_call_half_close(call);
+    struct answer answer = answer_of(call);
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
+    answer_free(&answer);
+}
+
+Test(append_queue, a_request_carries_its_callers_deadline) {
+    const int64_t minute_ns = INT64_C(60000000000);
+    inspect = keep_deadline;
+    append_within(RAW_TIMEOUT_NONE);
+    cr_assert_eq(deadline_ns, 0);
+    const int64_t before_ns = clock_monotonic_ns();
+    append_within(60 * 60000);
+    /* It is an hour from when the call was made; gRPC sends it with some digits only. */
+    cr_assert_gt(deadline_ns, before_ns + 59 * minute_ns);
+    cr_assert_lt(deadline_ns, clock_monotonic_ns() + 61 * minute_ns);
 }
 
 /* Equal events have equal bytes, whatever the order of their metadata on the wire: retries are recognised by it later. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#include "service/base/clock.h"
 #include "service/commit/sequencer.h"
 #include "tests/support/system_faults.h"
 #include "tests/unit/service/commit/appends.h"
@@ -140,6 +141,94 @@ static result checkpoint_count(void *context) {
     cr_assert_eq(store_checkpoint_put(rooms.store, &checkpoint).failure, FAILURE_NONE);
     (*calls_count)++;
     return store_commit(rooms.store);
+}
+
+/* Holds the sequencer's thread between two groups, so that a test says what waits when it goes on. */
+static struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool reached;
+    bool open;
+} gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static result gate_pass(void *context) {
+    (void)context;
+    pthread_mutex_lock(&gate.mutex);
+    gate.reached = true;
+    pthread_cond_broadcast(&gate.changed);
+    while (!gate.open) pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+    return RESULT_OK;
+}
+
+static void *gate_run(void *context) {
+    (void)context;
+    result outcome = RESULT_OK;
+    cr_assert_eq(sequencer_run(sequencer, gate_pass, NULL, &outcome).failure, FAILURE_NONE);
+    return NULL;
+}
+
+static pthread_t gate_close(void) {
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, gate_run, NULL), 0);
+    pthread_mutex_lock(&gate.mutex);
+    while (!gate.reached) pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+    return thread;
+}
+
+static void gate_open(pthread_t thread) {
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.mutex);
+    pthread_join(thread, NULL);
+}
+
+static struct append *submit_until(const char *stream, int64_t deadline_ns) {
+    struct append *append = append_of(stream);
+    append_request_of(append)->deadline_ns = deadline_ns;
+    submit(append);
+    return append;
+}
+
+Test(sequencer, a_request_whose_deadline_has_passed_is_not_written) {
+    const int64_t now_ns = clock_monotonic_ns();
+    const int64_t hour_ns = INT64_C(3600000000000);
+    begin();
+    const pthread_t held = gate_close();
+    struct append *late = submit_until("late", now_ns);
+    struct append *patient = submit_until("patient", 0);
+    struct append *later = submit_until("late", 1);
+    struct append *in_time = submit_until("in time", now_ns + hour_ns);
+    struct append *last = submit_until("late", now_ns);
+    gate_open(held);
+    cr_assert_eq(append_wait(late), APPEND_EXPIRED);
+    cr_assert_eq(append_wait(later), APPEND_EXPIRED);
+    cr_assert_eq(append_wait(last), APPEND_EXPIRED);
+    cr_assert_eq(append_wait(patient), APPEND_COMMITTED);
+    cr_assert_eq(append_wait(in_time), APPEND_COMMITTED);
+    cr_assert_eq(sequencer_count(sequencer).requests_expired, 3);
+    sequencer = sequencer_close(sequencer);
+    append_expect_stored(patient, rooms.store);
+    append_expect_stored(in_time, rooms.store);
+    cr_assert_eq(store_position_last(rooms.store), 2);
+    struct append *const all[] = {late, patient, later, in_time, last};
+    for (size_t index = 0; index < sizeof all / sizeof all[0]; index++) append_free(all[index]);
+}
+
+Test(sequencer, a_group_of_which_nothing_is_left_writes_nothing) {
+    begin();
+    struct append *late = submit_until("s", clock_monotonic_ns());
+    cr_assert_eq(append_wait(late), APPEND_EXPIRED);
+    append_free(late);
+    struct append *append = append_of("s");
+    submit(append);
+    cr_assert_eq(append_wait(append), APPEND_COMMITTED);
+    sequencer = sequencer_close(sequencer);
+    append_expect_stored(append, rooms.store);
+    cr_assert_eq(store_position_last(rooms.store), 1);
+    append_free(append);
 }
 
 static void *run_in_turn(void *context) {

@@ -317,7 +317,7 @@ Test(state_hash, the_same_log_gives_the_same_bytes, .timeout = 300) {
     uint64_t entries_counts[2];
     const uint64_t hashes[2] = {state_hash(&replicas[0], &entries_counts[0]),
                                 state_hash(&replicas[1], &entries_counts[1])};
-    uint32_t outcomes_seen[APPEND_STOPPED + 1] = {0};
+    uint32_t outcomes_seen[APPEND_EXPIRED + 1] = {0};
     uint32_t replays_count = 0;
     for (uint32_t index = 0; index < made_count; index++) {
         const struct outcome *one = &replicas[0].outcomes[index];
