@@ -19,11 +19,17 @@ static const struct phase {
     bool (*run)(const struct phase_options *options);
     bool without_server;
 } phases[] = {
-    {.name = "append", .run = phase_append},     {.name = "fill", .run = phase_fill},
-    {.name = "read", .run = phase_read},         {.name = "start", .run = phase_start},
-    {.name = "workload", .run = phase_workload}, {.name = "workload-fill", .run = phase_workload_fill},
-    {.name = "flat", .run = phase_flat},         {.name = "append-many", .run = phase_append_many},
-    {.name = "query", .run = phase_query},       {.name = "disk", .run = phase_disk, .without_server = true},
+    {.name = "append", .run = phase_append},
+    {.name = "fill", .run = phase_fill},
+    {.name = "read", .run = phase_read},
+    {.name = "start", .run = phase_start},
+    {.name = "workload", .run = phase_workload},
+    {.name = "workload-fill", .run = phase_workload_fill},
+    {.name = "flat", .run = phase_flat},
+    {.name = "append-many", .run = phase_append_many},
+    {.name = "query", .run = phase_query},
+    {.name = "overload", .run = phase_overload},
+    {.name = "disk", .run = phase_disk, .without_server = true},
 };
 
 enum option_key {
@@ -73,6 +79,9 @@ static const struct number_option {
      WORKLOAD_PAYLOAD_BYTES_MAX},
     {"matches", "COUNT", "query: events that each must find", FIELD(matches_count), 0, UINT32_MAX},
     {"calls", "COUNT", "query: how many, instead of a time", FIELD(calls_count), 1, UINT32_MAX},
+    {"times", "COUNT", "overload: times the rate that the server can take (4)", FIELD(overload_times), 1, 100},
+    {"overload-in-flight", "COUNT", "overload: calls that may be under way (65536)", FIELD(overload_in_flight), 64,
+     1000000},
     {"server-pid", "PID", "The server's process, for its processor time", FIELD(server_pid), 1, INT32_MAX},
     {"started-us", "US", "start: when the server was started, microseconds since 1970", FIELD(started_us), 1,
      INT64_MAX},
@@ -195,7 +204,7 @@ bool arguments_parse(struct arguments *ret_arguments, int argc, char **argv) {
         "Drives a server and prints what it did, in lines of key=value pairs.\v"
         "PHASE is append (closed loop for a time), fill (a number of events), read (everything on one stream), start "
         "(wait until it answers); workload, workload-fill, flat (the realistic load: for a time, a number of events, in "
-        "pieces); append-many (open streams), query (by filter), disk (no server), or free-port (print one).";
+        "pieces); append-many (open streams), query (by filter), overload (more than it can take), disk (no server), or free-port (print one).";
     struct argp_option options[OTHERS_COUNT + NUMBERS_COUNT + 1] = {0};
     memcpy(options, others, sizeof others);
     for (size_t i = 0; i < NUMBERS_COUNT; i++) {
@@ -208,6 +217,8 @@ bool arguments_parse(struct arguments *ret_arguments, int argc, char **argv) {
             {
                 .threads_count = 2,
                 .in_flight = 256,
+                .overload_times = 4,
+                .overload_in_flight = 65536,
                 .streams_count = 4,
                 .event_bytes = 200,
                 .events_per_request = 1,

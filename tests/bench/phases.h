@@ -43,6 +43,9 @@ struct phase_options {
     const char *label;
     /* disk: where it writes. */
     const char *directory;
+    /* overload: how many times the rate that the server can take, and how many calls may be under way then. */
+    uint32_t overload_times;
+    uint32_t overload_in_flight;
     /* Calls of append-many. */
     uint32_t streams_count;
     /* When the server was started, in microseconds since 1970; 0: not known. */
@@ -75,6 +78,9 @@ bool phase_append_many(const struct phase_options *options);
 
 /* Reads what filters match, for a time or `calls_count` times; each must find `matches_count` events. */
 bool phase_query(const struct phase_options *options);
+
+/* Appends of the workload as fast as the server takes them, then at `overload_times` that rate, then as before. */
+bool phase_overload(const struct phase_options *options);
 
 /* Writes and syncs a file as a commit does, for a time: what the disk alone does. */
 bool phase_disk(const struct phase_options *options);
