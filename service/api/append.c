@@ -15,6 +15,10 @@ static void queue_fail(daybook_server_call *call, enum failure failure) {
 
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *message) {
     const struct api *api = context;
+    if (sequencer_is_full(api->sequencer)) {
+        queue_fail(call, FAILURE_LIMIT);
+        return;
+    }
     upb_Arena *arena = daybook_server_call_arena(call);
     struct append_call *unary = upb_Arena_Malloc(arena, sizeof *unary);
     if (unary == NULL) {

@@ -160,6 +160,11 @@ static enum failure append_fill(const daybook_v1_AppendRequest *message, upb_Are
     return failure;
 }
 
+/* A request is in memory as it came, as messages, and encoded; its arena's last block is half empty on average. */
+static uint64_t memory_bytes(const struct append_request *request) {
+    return REQUEST_MEMORY_BYTES + 3 * request->size_bytes + (uint64_t)request->events_count * EVENT_MEMORY_BYTES;
+}
+
 bool append_init(struct append *append, const struct api *api, const daybook_v1_AppendRequest *message,
                  upb_Arena *arena, struct error *ret_error) {
     struct validation validation __attribute__((uninitialized)); /* 3 KiB, filled when something is wrong */
@@ -175,6 +180,7 @@ bool append_init(struct append *append, const struct api *api, const daybook_v1_
         *ret_error = validation.error;
         return false;
     }
+    append->request.memory_bytes = memory_bytes(&append->request);
     if (failure == FAILURE_NONE) {
         checkpoint_fill(message, append);
         failure = condition_fill(message, append, arena);

@@ -33,10 +33,15 @@
 #define RECORD_OVERHEAD_BYTES_TYPICAL 88
 
 /* --- The queue in front of the sequencer. ------------------------------------------------------------------------- */
-/* Requests that wait. A request waits in its own memory, so this bounds the memory of unserved appends to
- * QUEUE_BYTES_MAX and their number to what two commits can drain. */
+/* Requests that wait. A request waits in its own memory, so this bounds the memory of unserved appends to about
+ * QUEUE_BYTES_MAX and their number to what a few commits can drain. One alone may be larger. */
 #define QUEUE_REQUESTS_COUNT_MAX 16384
 #define QUEUE_BYTES_MAX          MIB(64)
+
+/* What a waiting request is taken to hold beside three times its encoded bytes: its call, and for each event its message, its
+ * place and what may stand in its way. */
+#define REQUEST_MEMORY_BYTES 4096
+#define EVENT_MEMORY_BYTES   512
 
 /* One group is one transaction. LMDB fails a transaction with more than 131,071 dirty pages (512 MiB); a group stays far
  * below: 16 MiB of records are 4,096 pages, and one request of 16 MiB may come on top. */

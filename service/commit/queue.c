@@ -20,9 +20,15 @@ void queue_deinit(struct queue *queue) {
     pthread_mutex_destroy(&queue->mutex);
 }
 
+static uint64_t weight_bytes(const struct append_request *request) {
+    return request->memory_bytes > request->size_bytes ? request->memory_bytes : request->size_bytes;
+}
+
+/* One request alone has room, however large it is. */
 static bool has_room(const struct queue *queue, const struct append_request *request) {
+    if (queue->requests_count == 0) return true;
     return queue->requests_count < QUEUE_REQUESTS_COUNT_MAX &&
-           queue->size_bytes + request->size_bytes <= QUEUE_BYTES_MAX;
+           queue->memory_bytes + weight_bytes(request) <= QUEUE_BYTES_MAX;
 }
 
 static result push_locked(struct queue *queue, struct append_request *request) {
@@ -32,7 +38,7 @@ static result push_locked(struct queue *queue, struct append_request *request) {
     *queue->last_link = request;
     queue->last_link = &request->next;
     queue->requests_count++;
-    queue->size_bytes += request->size_bytes;
+    queue->memory_bytes += weight_bytes(request);
     return RESULT_OK;
 }
 
@@ -50,6 +56,7 @@ static result push(struct queue *queue, struct append_request *request, struct q
     if (outcome.failure == FAILURE_LIMIT) {
         if (waiter == NULL) {
             queue->rejected_count++;
+            atomic_store_explicit(&queue->is_full, true, memory_order_relaxed);
         } else {
             wait_locked(queue, waiter);
         }
@@ -67,6 +74,15 @@ result queue_push(struct queue *queue, struct append_request *request) {
 
 result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter) {
     return push(queue, request, waiter);
+}
+
+bool queue_is_full(struct queue *queue) {
+    if (!atomic_load_explicit(&queue->is_full, memory_order_relaxed)) return false;
+    pthread_mutex_lock(&queue->mutex);
+    const bool is_full = atomic_load_explicit(&queue->is_full, memory_order_relaxed) && !queue->closed;
+    if (is_full) queue->rejected_count++;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_full;
 }
 
 result queue_push_task(struct queue *queue, struct queue_task *task) {
@@ -100,6 +116,7 @@ static void take_locked(struct queue *queue, struct queue_group *ret_group) {
         group.requests_count++;
         group.events_count += request->events_count;
         group.size_bytes += request->size_bytes;
+        queue->memory_bytes -= weight_bytes(request);
         last = request;
         request = request->next;
     }
@@ -108,7 +125,7 @@ static void take_locked(struct queue *queue, struct queue_group *ret_group) {
     queue->first = request;
     if (request == NULL) queue->last_link = &queue->first;
     queue->requests_count -= group.requests_count;
-    queue->size_bytes -= group.size_bytes;
+    atomic_store_explicit(&queue->is_full, false, memory_order_relaxed);
     *ret_group = group;
 }
 

@@ -6,6 +6,7 @@
 #define SERVICE_COMMIT_QUEUE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "service/base/result.h"
 #include "service/commit/request.h"
@@ -31,8 +32,9 @@ struct queue {
     struct queue_task *tasks_first;
     struct queue_task **tasks_last_link;
     uint64_t requests_count;
-    uint64_t size_bytes;
+    uint64_t memory_bytes;
     uint64_t rejected_count;
+    atomic_bool is_full;                /* one was turned away since the last take */
     struct queue_waiter *waiters_first; /* only while the queue is not empty: the next take tells them */
     struct queue_waiter **waiters_last_link;
     bool taker_waits;
@@ -51,12 +53,16 @@ struct queue_group {
 void queue_init(struct queue *queue);
 void queue_deinit(struct queue *queue);
 
-/* FAILURE_LIMIT at QUEUE_REQUESTS_COUNT_MAX or QUEUE_BYTES_MAX, FAILURE_STOPPED after close. */
+/* FAILURE_LIMIT at QUEUE_REQUESTS_COUNT_MAX or QUEUE_BYTES_MAX, though not for one alone; FAILURE_STOPPED after close. */
 MUST_USE result queue_push(struct queue *queue, struct append_request *request);
 
 /* The same, but FAILURE_LIMIT makes the waiter wait: it is told when a group has been taken. Another may be faster then; who
  * waits the longest is told first. */
 MUST_USE result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter);
+
+/* True: a request was turned away since the last group was taken, and this one would be, too. It counts as rejected, and costs
+ * nothing but the question: what is refused under overload must not take the time of what is accepted. */
+bool queue_is_full(struct queue *queue);
 
 /* Queues a task, which comes before the requests that wait. FAILURE_STOPPED after close. */
 MUST_USE result queue_push_task(struct queue *queue, struct queue_task *task);

@@ -138,7 +138,8 @@ struct append_request {
     struct append_stream_change *change;          /* NULL: none */
     struct append_rewrite *rewrite;               /* NULL: none */
     uint32_t events_count;                        /* of all writes */
-    uint64_t size_bytes;                          /* encoded events and names, for the queue's and the group's limit */
+    uint64_t size_bytes;                          /* encoded events and names, for the group's limit */
+    uint64_t memory_bytes;                        /* what it holds while it waits, for the queue's; 0: size_bytes */
     struct append_result *results;                /* writes_count of them, filled when committed */
     struct append_conflict *conflicts;            /* events_count + checks_count + 2 of them */
     int64_t deadline_ns;                          /* nobody waits any more (monotonic clock); 0: none */

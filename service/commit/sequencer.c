@@ -193,6 +193,10 @@ result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_reque
     return queue_push_or_wait(&sequencer->queue, request, waiter);
 }
 
+bool sequencer_is_full(struct sequencer *sequencer) {
+    return queue_is_full(&sequencer->queue);
+}
+
 result sequencer_run(struct sequencer *sequencer, sequencer_function *function, void *context, result *ret_outcome) {
     assert(!pthread_equal(pthread_self(), sequencer->thread));
     struct run run = {.task = {.run = run_now}, .sequencer = sequencer, .function = function, .context = context};
@@ -224,7 +228,7 @@ struct sequencer_counts sequencer_count(struct sequencer *sequencer) {
     pthread_mutex_lock(&queue->mutex);
     counts.requests_rejected = queue->rejected_count;
     counts.queue_requests_count = queue->requests_count;
-    counts.queue_bytes = queue->size_bytes;
+    counts.queue_bytes = queue->memory_bytes;
     pthread_mutex_unlock(&queue->mutex);
     return counts;
 }

@@ -34,6 +34,10 @@ struct sequencer *sequencer_close(struct sequencer *sequencer);
  * cases `done` is not called. */
 MUST_USE result sequencer_submit(struct sequencer *sequencer, struct append_request *request);
 
+/* Whether a request that is submitted now would be refused with FAILURE_LIMIT. One that asks and is told so counts as rejected;
+ * it need not be made at all. */
+bool sequencer_is_full(struct sequencer *sequencer);
+
 /* The same for one who would rather wait: after FAILURE_LIMIT `waiter` is told once that there may be room (queue.h). */
 MUST_USE result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_request *request,
                                          struct queue_waiter *waiter);

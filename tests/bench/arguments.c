@@ -1,6 +1,7 @@
 #include "tests/bench/arguments.h"
 
 #include "tests/bench/closed_loop.h"
+#include "tests/bench/open_loop.h"
 #include "tests/bench/pipelined_loop.h"
 
 #include <argp.h>
@@ -80,7 +81,9 @@ static const struct number_option {
     {"matches", "COUNT", "query: events that each must find", FIELD(matches_count), 0, UINT32_MAX},
     {"calls", "COUNT", "query: how many, instead of a time", FIELD(calls_count), 1, UINT32_MAX},
     {"times", "COUNT", "overload: times the rate that the server can take (4)", FIELD(overload_times), 1, 100},
-    {"overload-in-flight", "COUNT", "overload: calls that may be under way (65536)", FIELD(overload_in_flight), 64,
+    {"overload-threads", "COUNT", "overload: threads, each with a connection (32)", FIELD(overload_threads_count), 1,
+     OPEN_LOOP_THREADS_MAX},
+    {"overload-in-flight", "COUNT", "overload: calls that may be under way (16384)", FIELD(overload_in_flight), 64,
      1000000},
     {"server-pid", "PID", "The server's process, for its processor time", FIELD(server_pid), 1, INT32_MAX},
     {"started-us", "US", "start: when the server was started, microseconds since 1970", FIELD(started_us), 1,
@@ -218,7 +221,8 @@ bool arguments_parse(struct arguments *ret_arguments, int argc, char **argv) {
                 .threads_count = 2,
                 .in_flight = 256,
                 .overload_times = 4,
-                .overload_in_flight = 65536,
+                .overload_in_flight = 16384,
+                .overload_threads_count = 32,
                 .streams_count = 4,
                 .event_bytes = 200,
                 .events_per_request = 1,

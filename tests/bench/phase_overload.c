@@ -100,7 +100,7 @@ static bool stage_open(struct source *source, uint64_t calls_per_second) {
         .method = options->peer->append_method,
         .write_request = write_open,
         .context = source,
-        .threads_count = options->threads_count,
+        .threads_count = options->overload_threads_count,
         .calls_per_second = calls_per_second,
         .in_flight_max = options->overload_in_flight,
         .warmup_ns = options->warmup_ms * NS_PER_MS,

@@ -46,6 +46,8 @@ struct phase_options {
     /* overload: how many times the rate that the server can take, and how many calls may be under way then. */
     uint32_t overload_times;
     uint32_t overload_in_flight;
+    /* A server takes so many calls of one connection and no more; a crowd has many connections, each with a thread. */
+    uint32_t overload_threads_count;
     /* Calls of append-many. */
     uint32_t streams_count;
     /* When the server was started, in microseconds since 1970; 0: not known. */

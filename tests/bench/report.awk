@@ -91,9 +91,11 @@ END {
     print_core()
     print_model()
     print_sdk()
+    print_overload()
     print "\nBars"
     bars_core()
     bars_model()
     bars_sdk()
+    bars_overload()
     exit missed > 0
 }

@@ -5,9 +5,9 @@
 # Options, by environment:
 #   SUITE          core: plain events, against a bare gRPC echo server and UmaDB; model: the realistic load, conditions,
 #                  streams of appends, queries, a long fill, against UmaDB and Redis; sdk: the C SDK as a client, against
-#                  gRPC core by hand and gRPC's C++; or all (all)
+#                  gRPC core by hand and gRPC's C++; overload: more than the daemon can carry, alone; or all (all)
 #   PARTS          only these parts: appends reads (core); realistic condition many tag filter flat (model); calls streams
-#                  (sdk)
+#                  (sdk) overload
 #   PEERS          which servers, by default "echo umadb daybook redis"
 #   ROUNDS         rounds; the servers take turns in each, and the median counts (3)
 #   ROUND_SECONDS  length of one append measurement (5)
@@ -32,16 +32,18 @@ bench_dir=${BENCH_DIR:-/var/tmp}
 . tests/bench/suite_core.sh
 . tests/bench/suite_model.sh
 . tests/bench/suite_sdk.sh
+. tests/bench/suite_overload.sh
 
 case $suite in
 core) parts=${PARTS:-$core_parts} ;;
 model) parts=${PARTS:-$model_parts} ;;
 sdk) parts=${PARTS:-$sdk_parts} ;;
-all) parts=${PARTS:-$core_parts $model_parts $sdk_parts} ;;
-*) die "there is no suite '$suite': core, model, sdk or all" ;;
+overload) parts=${PARTS:-$overload_parts} ;;
+all) parts=${PARTS:-$core_parts $model_parts $sdk_parts $overload_parts} ;;
+*) die "there is no suite '$suite': core, model, sdk, overload or all" ;;
 esac
 for part in $parts; do
-    case " $core_parts $model_parts $sdk_parts " in *" $part "*) ;; *) die "there is no part '$part'" ;; esac
+    case " $core_parts $model_parts $sdk_parts $overload_parts " in *" $part "*) ;; *) die "there is no part '$part'" ;; esac
 done
 part=
 
@@ -49,7 +51,7 @@ report() {
     reported=1
     [ -z "${RESULTS:-}" ] || cp "$work/results" "$RESULTS"
     awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk \
-        -f tests/bench/report_sdk.awk "$work/results"
+        -f tests/bench/report_sdk.awk -f tests/bench/report_overload.awk "$work/results"
 }
 
 # A run that fails after a quarter of an hour still tells what it has measured.

@@ -38,6 +38,13 @@ result sequencer_submit(struct sequencer *sequencer, struct append_request *requ
     return RESULT_OK;
 }
 
+static bool is_full;
+
+bool sequencer_is_full(struct sequencer *sequencer) {
+    cr_assert_null(sequencer);
+    return is_full;
+}
+
 static void setup(void) {
     static const daybook_v1_EventStore_handlers handlers = {.Append = api_append};
     daybook_status status;
@@ -80,6 +87,17 @@ Test(append_queue, a_full_queue_says_so_and_when_to_retry) {
     cr_assert_eq(answer_retry_ms(&answer), 50);
     cr_assert_not_null(strstr(answer.status.message, "16384 requests"), "%s", answer.status.message);
     cr_assert_eq(submitted_count, 1);
+    answer_free(&answer);
+}
+
+Test(append_queue, what_comes_to_a_full_queue_is_not_even_looked_at) {
+    is_full = true;
+    daybook_v1_AppendRequest *request = request_new();
+    daybook_v1_Event_set_type(event_of(request), text(""));
+    struct answer answer = answer_to_append(request);
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "QUEUE_FULL");
+    cr_assert_eq(answer_retry_ms(&answer), 50);
+    cr_assert_eq(submitted_count, 0);
     answer_free(&answer);
 }
 

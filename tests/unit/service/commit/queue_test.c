@@ -98,7 +98,7 @@ Test(queue, a_full_queue_refuses_by_bytes) {
     struct append_request *requests = requests_make(3, 1, QUEUE_BYTES_MAX / 2);
     push_all(requests, 2);
     cr_assert_eq(queue_push(&queue, &requests[2]).failure, FAILURE_LIMIT);
-    cr_assert_eq(queue.size_bytes, QUEUE_BYTES_MAX);
+    cr_assert_eq(queue.memory_bytes, QUEUE_BYTES_MAX);
     free(requests);
 }
 

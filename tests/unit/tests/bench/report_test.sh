@@ -7,7 +7,7 @@ failures=0
 report() {
     local code=0
     awk -f tests/bench/report.awk -f tests/bench/report_core.awk -f tests/bench/report_model.awk \
-        -f tests/bench/report_sdk.awk || code=$?
+        -f tests/bench/report_sdk.awk -f tests/bench/report_overload.awk || code=$?
     echo "exit $code"
 }
 
