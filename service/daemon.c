@@ -38,6 +38,8 @@ struct daemon {
     struct api api;
     daybook_server *server;
     struct signals *signals;
+    uint64_t stall_ms;
+    bool is_stalled;
     uint64_t work_count; /* at the last rest */
     bool memory_used;    /* since memory was given back */
 };
@@ -171,6 +173,7 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
         return NULL;
     }
     daemon->signals = signals;
+    daemon->stall_ms = config->stall_ms;
     const result opened = rooms_open(daemon, config, ret_problem);
     if (failed(opened)) {
         *ret_exit = daemon_exit_of(opened.failure);
@@ -191,7 +194,25 @@ uint16_t daemon_port(const struct daemon *daemon) {
     return daybook_server_port(daemon->server);
 }
 
+/* A disk that does not answer: clients and orchestrators should go elsewhere, those that wait still get their answer when it
+ * does. The process is alive, and a restart would not help. */
+static void stall_watch(struct daemon *daemon) {
+    const int64_t since_ns = sequencer_writing_since_ns(daemon->sequencer);
+    const int64_t stall_ns = (int64_t)daemon->stall_ms * 1000000;
+    const bool is_stalled = stall_ns > 0 && since_ns != 0 && clock_monotonic_ns() - since_ns > stall_ns;
+    if (is_stalled == daemon->is_stalled) return;
+    daemon->is_stalled = is_stalled;
+    daybook_server_set_serving(daemon->server, "", !is_stalled);
+    daybook_server_set_serving(daemon->server, HEALTH_READINESS, !is_stalled);
+    if (is_stalled) {
+        log_warn("the disk does not answer: health is NOT_SERVING", "stall_ms", log_number(daemon->stall_ms));
+    } else {
+        log_info("the disk answers again: health is SERVING");
+    }
+}
+
 void daemon_rest(struct daemon *daemon) {
+    stall_watch(daemon);
     const uint64_t work_count =
         sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
     index_names_rest(daemon->index, clock_monotonic_ns());

@@ -17,7 +17,8 @@ struct sequencer {
     struct log log;
     struct committer committer;
     pthread_t thread;
-    bool storage_failed; /* the sequencer's thread alone */
+    bool storage_failed;                  /* the sequencer's thread alone */
+    atomic_int_fast64_t writing_since_ns; /* 0: it waits for something to do */
     atomic_uint_fast64_t groups_committed;
     atomic_uint_fast64_t requests_committed;
     atomic_uint_fast64_t events_committed;
@@ -104,8 +105,7 @@ static void group_refuse(struct sequencer *sequencer, const struct log_group *gr
 }
 
 /* Takes those out of the group for whom nobody waits any more, and answers them. */
-static void expired_refuse(struct sequencer *sequencer, struct queue_group *group) {
-    const int64_t now_ns = clock_monotonic_ns();
+static void expired_refuse(struct sequencer *sequencer, struct queue_group *group, int64_t now_ns) {
     struct append_request **link = &group->first;
     while (*link != NULL) {
         struct append_request *request = *link;
@@ -126,13 +126,17 @@ static void expired_refuse(struct sequencer *sequencer, struct queue_group *grou
 static void *sequence(void *context) {
     struct sequencer *sequencer = context;
     struct log_group group;
-    while (queue_take(&sequencer->queue, &group.requests)) {
+    for (;;) {
+        atomic_store_explicit(&sequencer->writing_since_ns, 0, memory_order_relaxed);
+        if (!queue_take(&sequencer->queue, &group.requests)) return NULL;
+        const int64_t taken_ns = clock_monotonic_ns();
+        atomic_store_explicit(&sequencer->writing_since_ns, taken_ns, memory_order_relaxed);
         if (group.requests.task != NULL) {
             group.requests.task->run(group.requests.task, sequencer->storage_failed);
             continue;
         }
         DAYBOOK_FAILPOINT(GROUP_TAKEN);
-        expired_refuse(sequencer, &group.requests);
+        expired_refuse(sequencer, &group.requests, taken_ns);
         if (group.requests.first == NULL) continue;
         group.now_ns = clock_wall_ns();
         if (sequencer->storage_failed) {
@@ -141,7 +145,6 @@ static void *sequence(void *context) {
             sequencer->log.propose(&sequencer->log, &group);
         }
     }
-    return NULL;
 }
 
 result sequencer_open(const struct sequencer_options *options, struct sequencer **ret_sequencer) {
@@ -214,6 +217,10 @@ result sequencer_run(struct sequencer *sequencer, sequencer_function *function, 
     if (!run.was_run) return failure_result(FAILURE_STOPPED);
     *ret_outcome = run.outcome;
     return RESULT_OK;
+}
+
+int64_t sequencer_writing_since_ns(const struct sequencer *sequencer) {
+    return atomic_load_explicit(&sequencer->writing_since_ns, memory_order_relaxed);
 }
 
 struct sequencer_counts sequencer_count(struct sequencer *sequencer) {

@@ -51,6 +51,10 @@ typedef result sequencer_function(void *context);
 MUST_USE result sequencer_run(struct sequencer *sequencer, sequencer_function *function, void *context,
                               result *ret_outcome);
 
+/* Since when it has been at work on what it has taken last, by the monotonic clock; 0: it waits for something to do. A time that
+ * is long ago means a disk that does not answer. */
+int64_t sequencer_writing_since_ns(const struct sequencer *sequencer);
+
 struct sequencer_counts {
     uint64_t groups_committed;
     uint64_t requests_committed;

@@ -149,6 +149,12 @@ class DaemonTest(unittest.TestCase):
     def head(self):
         return self.store.Head(event_store_pb2.HeadRequest(), timeout=PATIENCE_SECONDS).head
 
+    def health(self, service=""):
+        """What grpc.health.v1 answers: SERVING, NOT_SERVING or a number."""
+        check = self.channel.unary_unary("/grpc.health.v1.Health/Check")
+        answer = check(bytes([0x0a, len(service)]) + service.encode(), timeout=PATIENCE_SECONDS)
+        return {b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERVING"}.get(answer, answer)
+
     def stats(self):
         return self.admin.GetStats(admin_pb2.GetStatsRequest(), timeout=PATIENCE_SECONDS)
 

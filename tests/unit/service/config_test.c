@@ -22,6 +22,7 @@ static const struct {
 } numbers[] = {
     {"--event-bytes-max", "DAYBOOK_EVENT_BYTES_MAX", 1048576, 1024, 8388608, offsetof(struct config, event_bytes_max)},
     {"--drain-ms", "DAYBOOK_DRAIN_MS", 25000, 0, 600000, offsetof(struct config, drain_ms)},
+    {"--stall-ms", "DAYBOOK_STALL_MS", 10000, 0, 600000, offsetof(struct config, stall_ms)},
     {"--grpc-threads", "DAYBOOK_GRPC_THREADS", 0, 0, 64, offsetof(struct config, grpc_threads)},
     {"--reader-threads", "DAYBOOK_READER_THREADS", 2, 1, 64, offsetof(struct config, reader_threads)},
     {"--log-map-bytes", "DAYBOOK_LOG_MAP_BYTES", GIB(1024), MIB(16), GIB(16384),
