@@ -11,7 +11,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test sanitize fuzz soak demo bench crash torture torture-proof fix image install uninstall docs clean
+.PHONY: help setup setup-test build run test sanitize fuzz soak soak-load demo bench crash torture torture-proof
+.PHONY: fix image install uninstall docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +50,14 @@ soak: setup-test ## a million random operations of the whole API against a refer
 	@$(BAZEL) build //tests/model:api_model_test
 	@DAYBOOK_API_OPERATIONS=$(OPERATIONS) tools/soak
 
+soak-load: build setup-test ## MINUTES (30) of mixed load: memory, descriptors, threads and the log's growth stay as they should
+	@tests/soak/soak.sh $(MINUTES)
+
 demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a CSV of real sales
 	@$(BAZEL) build //service:daybookd //examples/shop/...
 	@examples/shop/demo.sh $(DATA)
 
-bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core|model|all
+bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core|model|sdk|overload|all
 	@tests/bench/run.sh
 
 crash: setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
