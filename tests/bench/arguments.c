@@ -207,7 +207,8 @@ bool arguments_parse(struct arguments *ret_arguments, int argc, char **argv) {
         "Drives a server and prints what it did, in lines of key=value pairs.\v"
         "PHASE is append (closed loop for a time), fill (a number of events), read (everything on one stream), start "
         "(wait until it answers); workload, workload-fill, flat (the realistic load: for a time, a number of events, in "
-        "pieces); append-many (open streams), query (by filter), overload (more than it can take), disk (no server), or free-port (print one).";
+        "pieces); append-many (open streams), query (by filter), overload (more than it can take), disk (no "
+        "server), or free-port (print one).";
     struct argp_option options[OTHERS_COUNT + NUMBERS_COUNT + 1] = {0};
     memcpy(options, others, sizeof others);
     for (size_t i = 0; i < NUMBERS_COUNT; i++) {

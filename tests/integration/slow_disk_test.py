@@ -1,5 +1,6 @@
 """A disk that does not answer for a while: what waits is written or expires, health tells, and afterwards all is as before."""
 
+import fcntl
 import os
 import pathlib
 import threading
@@ -21,7 +22,8 @@ class SlowDiskTest(harness.DaemonTest):
                                      environment={"LD_PRELOAD": str(STALLING_DISK), "DAYBOOK_TEST_STALL": str(self.stall)})
         self.connect()
         self.reached = pathlib.Path(self.directory, "stall.reached")
-        self.addCleanup(self.stall.unlink, missing_ok=True)
+        self.lock = None
+        self.addCleanup(self.stall_end)
 
     def _stop_daemon_first(self):
         self.channel.close()
@@ -32,9 +34,18 @@ class SlowDiskTest(harness.DaemonTest):
         write = event_store_pb2.Write(stream=stream, events=[event_pb2.Event(type="T")])
         return self.store.Append.future(event_store_pb2.AppendRequest(writes=[write]), timeout=timeout)
 
+    def stall_begin(self):
+        self.reached.unlink(missing_ok=True)
+        self.lock = open(self.stall, "w", encoding="utf-8")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+
+    def stall_end(self):
+        if self.lock is not None:
+            self.lock.close()
+
     def stall_with(self, stream):
         """Stalls the disk under an append; returns the call, which the sequencer has taken."""
-        self.stall.touch()
+        self.stall_begin()
         call = self.submit(stream)
         harness.wait_until(self.reached.exists, "the commit")
         return call
@@ -48,7 +59,7 @@ class SlowDiskTest(harness.DaemonTest):
             self.assertEqual(grpc.StatusCode.DEADLINE_EXCEEDED, call.exception(harness.PATIENCE_SECONDS).code())
         harness.wait_until(lambda: self.stats().queue_requests_count >= 1, "the queue")
         self.assertEqual(1, self.head(), "reads go on, and nothing is acknowledged")
-        self.stall.unlink()
+        self.stall_end()
         taken.result(harness.PATIENCE_SECONDS)
         patient.result(harness.PATIENCE_SECONDS)
         self.assertEqual(["before", "taken", "patient"], [event[1] for event in self.read()])
@@ -61,7 +72,7 @@ class SlowDiskTest(harness.DaemonTest):
         self.assertEqual("NOT_SERVING", self.health())
         self.assertEqual("SERVING", self.health("liveness"))
         self.assertFalse(taken.done())
-        self.stall.unlink()
+        self.stall_end()
         taken.result(harness.PATIENCE_SECONDS)
         harness.wait_until(lambda: self.health("readiness") == "SERVING", "readiness again")
         self.append("after", "T")
@@ -81,11 +92,10 @@ class SlowDiskTest(harness.DaemonTest):
         for writer in writers:
             writer.start()
         for _ in range(5):
-            self.stall.touch()
+            self.stall_begin()
             harness.wait_until(self.reached.exists, "a commit that waits")
             before = len(done)
-            self.stall.unlink()
-            self.reached.unlink()
+            self.stall_end()
             harness.wait_until(lambda: len(done) > before + 20, "writers that go on")
         stop.set()
         for writer in writers:

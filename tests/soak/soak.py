@@ -20,7 +20,7 @@ from load import harness, event_store_pb2
 
 SAMPLE_SECONDS = 10
 # What is shorter says nothing of slopes: caches and tables fill.
-SLOPE_MINUTES_MIN = 3
+SLOPE_MINUTES_MIN = 15
 WARMUP_SHARE = 1 / 3
 MEMORY_MIB_PER_MINUTE_MAX = 1.0
 # An event's record is its bytes with place, time and stream; LMDB's pages and the tables of streams come on top.
