@@ -102,6 +102,26 @@ Test(queue, a_full_queue_refuses_by_bytes) {
     free(requests);
 }
 
+Test(queue, a_full_queue_says_so_until_a_group_is_taken) {
+    struct append_request *requests = requests_make(3, 1, 1);
+    requests[1].memory_bytes = QUEUE_BYTES_MAX;
+    cr_assert_not(queue_is_full(&queue));
+    push_all(requests, 1);
+    cr_assert_not(queue_is_full(&queue));
+    cr_assert_eq(queue_push(&queue, &requests[1]).failure, FAILURE_LIMIT, "by what it holds, not by its encoded bytes");
+    cr_assert(queue_is_full(&queue));
+    cr_assert_eq(queue.rejected_count, 2);
+    expect_group(requests, 1);
+    cr_assert_not(queue_is_full(&queue));
+    cr_assert_eq(queue.memory_bytes, 0);
+    requests[1].memory_bytes = 2 * QUEUE_BYTES_MAX;
+    cr_assert_eq(queue_push(&queue, &requests[1]).failure, FAILURE_NONE, "one alone has room");
+    cr_assert_eq(queue_push(&queue, &requests[2]).failure, FAILURE_LIMIT);
+    expect_group(requests + 1, 1);
+    cr_assert_eq(queue.memory_bytes, 0);
+    free(requests);
+}
+
 Test(queue, what_is_queued_can_be_taken_after_the_close) {
     struct append_request *requests = requests_make(2, 1, 1);
     push_all(requests, 1);
