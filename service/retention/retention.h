@@ -4,8 +4,8 @@
  * the sequencer in small steps, as requests among all others, and waits for each: so the writer is never held up for longer
  * than a step takes, and whether an event may go is decided where everything is decided. It keeps no state: a step that was
  * not taken is found again.
- * Ownership: borrows store, index and sequencer, which outlive it. Threads: wake, pause, resume and count from any; open and close to
- * nobody else. */
+ * Ownership: borrows store, index and sequencer, which outlive it. Threads: wake, pause, resume and count from any; open and
+ * close to nobody else. */
 #ifndef SERVICE_RETENTION_RETENTION_H
 #define SERVICE_RETENTION_RETENTION_H
 

@@ -1,7 +1,7 @@
 /* restore.h: makes a store of a backup (backup_reader.h).
  *
- * The store is built in DIR/restore.new, on the same file system as DIR also where that is a mount, every commit synced; then it is
- * read and checked as a whole (verification.h); then its log and last its FORMAT are moved to DIR, each on disk before the
+ * The store is built in DIR/restore.new, on the same file system as DIR also where that is a mount, every commit synced; then
+ * it is read and checked as a whole (verification.h); then its log and last its FORMAT are moved to DIR, each on disk before the
  * next. So DIR has a store when everything is verified and on disk, and not before; whatever fails leaves DIR as it was. Of a
  * restore that was killed DIR/restore.new is left: the daemon refuses such a directory, and a restore begins anew.
  * The store has the identity of the one that the backup is of. Its index is built when the daemon starts.

@@ -1,7 +1,7 @@
 """Append, Read and Head, from Python, through restarts."""
 
 import harness
-from harness import admin_pb2, admin_pb2_grpc, event_pb2, event_store_pb2, grpc
+from harness import event_pb2, event_store_pb2, grpc
 
 
 class AppendReadTest(harness.DaemonTest):
@@ -179,12 +179,6 @@ class AppendReadTest(harness.DaemonTest):
             read = self.read(**fields)
             self.assertEqual(list(range(1, 5001)), [event[0] for event in read])
             self.assertEqual(list(range(1, 5001)), [event[2] for event in read])
-
-    def test_what_this_version_does_not_serve_says_so(self):
-        admin = admin_pb2_grpc.AdminStub(self.channel)
-        for call in (lambda: admin.Backup(admin_pb2.BackupRequest()), lambda: admin.Verify(admin_pb2.VerifyRequest())):
-            self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, None, call)
-        self.assertEqual(0, self.head())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* http2_peer.h: the other side of a connection, frame by frame, for whatever no HTTP/2 library would send (RFC 9113).
  *
- * Every connection has a thread that plays the test's script: `greet` when it stands, `answer` for every call that begins. What it sends is checked by nobody.
+ * Every connection has a thread that plays the test's script: `greet` when it stands, `answer` for every call that begins.
+ * What it sends is checked by nobody.
  * Ownership: whoever starts the peer stops it. Threads: scripts run on a connection's; `http2_peer_set` from any.
  * Errors: a client that goes is none, everything else is an assertion. */
 #ifndef TESTS_SUPPORT_HTTP2_PEER_H

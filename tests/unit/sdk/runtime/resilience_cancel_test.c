@@ -18,7 +18,8 @@
 /* The longest that a call is left alone before it is cancelled. */
 #define DELAY_US_MAX 300
 /* What three thousand calls may leave in caches of gRPC and the C library. One call that is forgotten takes 2 KiB and more. */
-#define GROWTH_BYTES_MAX (512u * 1024u)
+#define GROWTH_BYTES_MAX  (256u * 1024u)
+#define SETTLE_ROUNDS_MAX 10
 
 static daybook_server *server;
 static daybook_client *client;
@@ -168,16 +169,26 @@ static void cancel_thousand(struct random *random, daybook_method_kind kind) {
     wait_no_calls(server);
 }
 
+/* The server keeps room for as many calls as were ever open at once, so memory may grow for a while. A leak never ends. */
+static void thousands_settle(struct random *random, daybook_method_kind kind) {
+    size_t before = 0;
+    size_t after = mallinfo2().uordblks;
+    for (uint32_t round = 0; round < SETTLE_ROUNDS_MAX; round++) {
+        before = after;
+        cancel_thousand(random, kind);
+        after = mallinfo2().uordblks;
+        if (after <= before + GROWTH_BYTES_MAX) return;
+    }
+    cr_assert_fail("%zu bytes became %zu, after %d thousands", before, after, SETTLE_ROUNDS_MAX);
+}
+
 static void cancel_thousands(const char *name, daybook_method_kind kind) {
     struct random random = random_start(name);
     cancel_thousand(&random, kind);
     const size_t threads_before = threads_count();
     const size_t files_before = files_count();
     cancel_thousand(&random, kind);
-    const size_t before = mallinfo2().uordblks;
-    cancel_thousand(&random, kind);
-    const size_t after = mallinfo2().uordblks;
-    cr_assert_leq(after, before + GROWTH_BYTES_MAX, "%zu bytes became %zu", before, after);
+    thousands_settle(&random, kind);
     cr_assert_eq(threads_count(), threads_before);
     wait_files(files_before);
     /* And goes on. */

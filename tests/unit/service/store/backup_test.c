@@ -101,7 +101,7 @@ static result copy_restore(const struct copy *copy, const char *name, struct res
     return restore(&options, ret_restored, ret_problem);
 }
 
-/* --- Equal stores. ---------------------------------------------------------------------------------------------------------- */
+/* --- Equal stores. ------------------------------------------------------------------------------------------------ */
 
 static void events_compare(struct store_reader *first, struct store_reader *second, uint64_t last) {
     for (uint64_t position = 1; position <= last; position++) {
@@ -246,7 +246,7 @@ Test(backup, one_at_a_time) {
     cr_assert_null(backup_end(NULL));
 }
 
-/* --- Damage. ----------------------------------------------------------------------------------------------------------------- */
+/* --- Damage. ------------------------------------------------------------------------------------------------------ */
 
 /* Reads to the end or to what is wrong. */
 static result copy_read(const struct copy *copy) {
@@ -361,7 +361,7 @@ Test(backup, a_store_that_is_damaged_has_none) {
     stores_record_free(record);
 }
 
-/* --- Restores that fail leave nothing. ----------------------------------------------------------------------------------------- */
+/* --- Restores that fail leave nothing. ---------------------------------------------------------------------------- */
 
 Test(backup, a_damaged_one_leaves_no_directory) {
     struct restored restored;

@@ -104,7 +104,7 @@ Test(terms, catching_up_adds_what_is_missing) {
     cr_assert_eq(fake.position, EVENTS_COUNT);
     for (uint64_t position = 4322; position <= EVENTS_COUNT; position++) {
         cr_assert_eq(fake.entries[position].position, position);
-        cr_assert_eq(fake.entries[position].number, 1 + position / 7);
+        cr_assert_eq(fake.entries[position].number, 1 + (position - 1) / 7);
     }
     cr_assert_eq(terms_catch_up(store, &fake).failure, FAILURE_NONE);
     cr_assert_eq(stores_append(store, EVENTS_COUNT + 1, EVENTS_COUNT + 1, 20).failure, FAILURE_NONE);
