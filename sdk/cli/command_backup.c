@@ -20,6 +20,7 @@
 
 struct target {
     const char *file; /* where the backup will be; "-" */
+    bool is_standard; /* standard output */
     bool may_replace;
     char *partial; /* where it is meanwhile; NULL for standard output */
     int descriptor;
@@ -42,10 +43,8 @@ static int file_fail(const char *action, const char *path) {
 static int target_open(struct target *target) {
     target->checksum = XXH3_createState();
     if (target->checksum == NULL || XXH3_128bits_reset(target->checksum) != XXH_OK) return common_out_of_memory();
-    if (strcmp(target->file, STANDARD_OUTPUT) == 0) {
-        target->descriptor = STDOUT_FILENO;
-        return -1;
-    }
+    target->is_standard = strcmp(target->file, STANDARD_OUTPUT) == 0;
+    if (target->is_standard) return -1;
     if (!target->may_replace && access(target->file, F_OK) == 0) {
         (void)fprintf(stderr, "daybook: %s is there already; choose another name, or --replace\n", target->file);
         return EXIT_OUTPUT;
@@ -62,10 +61,14 @@ static int target_open(struct target *target) {
 static int target_write(struct target *target, upb_StringView data) {
     (void)XXH3_128bits_update(target->checksum, data.data, data.size);
     target->bytes += data.size;
+    if (target->is_standard) {
+        const bool is_written = fwrite(data.data, 1, data.size, stdout) == data.size && fflush(stdout) == 0;
+        return is_written ? -1 : file_fail("write", "standard output");
+    }
     while (data.size > 0) {
         const ssize_t written = write(target->descriptor, data.data, data.size);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return file_fail("write", target->partial == NULL ? "standard output" : target->partial);
+        if (written < 0) return file_fail("write", target->partial);
         data.data += written;
         data.size -= (size_t)written;
     }
@@ -97,7 +100,7 @@ static int target_finish(struct target *target, const char *checksum) {
                       text, checksum);
         return EXIT_DATA;
     }
-    if (target->partial == NULL) return -1;
+    if (target->is_standard) return -1;
     if (fsync(target->descriptor) != 0) return file_fail("sync", target->partial);
     if (rename(target->partial, target->file) != 0) return file_fail("rename to", target->file);
     free(target->partial);
@@ -107,7 +110,7 @@ static int target_finish(struct target *target, const char *checksum) {
 
 /* Whatever is not finished goes. */
 static void target_close(struct target *target) {
-    if (target->descriptor > STDERR_FILENO) (void)close(target->descriptor);
+    if (target->descriptor >= 0) (void)close(target->descriptor);
     if (target->partial != NULL) {
         (void)unlink(target->partial);
         free(target->partial);
@@ -152,7 +155,7 @@ static int stream_take(const struct common *common, daybook_client *client, upb_
     if (code >= 0) return code;
     char bytes[PRINT_BYTES_BYTES];
     print_bytes(target->bytes, bytes);
-    FILE *out = target->descriptor == STDOUT_FILENO ? stderr : stdout; /* the backup itself may be on the other */
+    FILE *out = target->is_standard ? stderr : stdout; /* the backup itself may be on the other */
     if (!common->json) {
         (void)fprintf(out, "%" PRIu64 " events, %s, XXH3-128 %s\n", target->head, bytes, checksum);
     } else if (out == stdout) {

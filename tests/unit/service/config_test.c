@@ -285,3 +285,16 @@ Test(config, tls_is_whole_or_not_there) {
                    "--tls-client-authorities is given without --tls-certificate and --tls-key");
     expect_refused(ARGUMENTS("--tls-key="), "--tls-key is empty");
 }
+
+Test(config, tasks_are_flags_alone) {
+    setenv("DAYBOOK_VERIFY", "true", 1);
+    setenv("DAYBOOK_RESTORE", "/variable", 1);
+    const struct config none = config_of(ARGUMENTS());
+    cr_assert(!none.verify && none.restore == NULL, "a variable would do it at every start");
+    cr_assert(config_of(ARGUMENTS("--verify")).verify);
+    cr_assert_str_eq(config_of(ARGUMENTS("--restore", "/file")).restore, "/file");
+    expect_refused(ARGUMENTS("--verify", "--restore=/file"),
+                   "--verify and --restore are given together; a restore verifies what it has made");
+    unsetenv("DAYBOOK_VERIFY");
+    unsetenv("DAYBOOK_RESTORE");
+}

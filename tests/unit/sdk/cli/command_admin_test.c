@@ -154,3 +154,56 @@ Test(command_admin, a_reindexing_that_fails_is_1) {
 Test(command_admin, an_argument_exits_64, .exit_code = 64) {
     (void)RUN(command_reindex, NULL, "reindex", "all");
 }
+
+/* --- verify. ------------------------------------------------------------------------------------------------------------- */
+
+static void tell_verify(uint64_t checked, uint64_t all, uint64_t position, const char *problem,
+                        uint64_t problems_count) {
+    daybook_v1_VerifyResponse *response = daybook_v1_VerifyResponse_new(scripted.arena);
+    daybook_v1_VerifyResponse_set_events_checked_count(response, checked);
+    daybook_v1_VerifyResponse_set_events_count(response, all);
+    daybook_v1_VerifyResponse_set_problems_count(response, problems_count);
+    if (problem != NULL) {
+        daybook_v1_VerifyResponse_add_corrupt_positions(response, position, scripted.arena);
+        daybook_v1_VerifyResponse_add_problems(response, upb_StringView_FromString(problem), scripted.arena);
+    }
+    scripted_tell(ADMIN(Verify), response);
+}
+
+Test(command_admin, verify_of_a_sound_store_is_0) {
+    tell_verify(0, 10, 0, NULL, 0);
+    tell_verify(10, 10, 0, NULL, 0);
+    scripted_tell_end(ADMIN(Verify), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_verify, NULL, "verify"), 0);
+    cr_assert_str_eq(said.out, "10 events checked, nothing is wrong\n");
+    expect_words(said.err, "10 of 10 events checked (100 %)");
+}
+
+Test(command_admin, verify_names_what_is_wrong_and_is_1) {
+    tell_verify(5, 10, 4,
+                "the event at position 4 is dam\x1b"
+                "aged",
+                1);
+    tell_verify(10, 10, 9, "the event at position 9 is missing", 2);
+    scripted_tell_end(ADMIN(Verify), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_verify, NULL, "verify"), EXIT_REFUSED);
+    cr_assert_str_eq(said.out, "the event at position 4 is dam\\x1b"
+                               "aged\n"
+                               "the event at position 9 is missing\n"
+                               "10 events checked, problems: 2; restore the store from a backup\n");
+}
+
+Test(command_admin, verify_is_an_object_a_response_with_json) {
+    tell_verify(10, 10, 4, "it is wrong", 1);
+    scripted_tell_end(ADMIN(Verify), DAYBOOK_OK);
+    cr_assert_eq(RUN(command_verify, NULL, "verify", "--json"), EXIT_REFUSED);
+    cr_assert_str_eq(said.out, "{\"events_checked_count\":10,\"events_count\":10,\"corrupt_positions\":[4],"
+                               "\"problems\":[\"it is wrong\"],\"problems_count\":1}\n");
+}
+
+Test(command_admin, a_verify_that_ends_early_is_no_result) {
+    tell_verify(5, 10, 0, NULL, 0);
+    scripted_tell_end(ADMIN(Verify), DAYBOOK_UNAVAILABLE);
+    cr_assert_neq(RUN(command_verify, NULL, "verify"), 0);
+    cr_assert_str_eq(said.out, "");
+}

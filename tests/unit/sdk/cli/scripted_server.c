@@ -140,6 +140,8 @@ UNARY(EventStore, ListTags)
 UNARY(EventStore, UpdateStreamSettings)
 UNARY(EventStore, DeleteStream)
 UNARY(EventStore, EraseEvents)
+STREAMING(Admin, Backup)
+STREAMING(Admin, Verify)
 STREAMING(Admin, Compact)
 STREAMING(Admin, Reindex)
 UNARY(Admin, GetStats)
@@ -160,6 +162,8 @@ static const daybook_v1_EventStore_handlers store_handlers = {
     .EraseEvents = on_EraseEvents,
 };
 static const daybook_v1_Admin_handlers admin_handlers = {
+    .Backup = on_Backup,
+    .Verify = on_Verify,
     .Compact = on_Compact,
     .Reindex = on_Reindex,
     .GetStats = on_GetStats,

@@ -167,3 +167,34 @@ Test(retention, a_scan_ends_at_the_first_event_that_may_be_shown) {
     cr_assert_eq(scan.next_revision, 4);
     for (uint64_t index = 0; index < 3; index++) cr_assert_eq(scan.positions[index], index + 1);
 }
+
+/* Passes do not end while they are held up, so what is waited for is the resume. */
+Test(retention, nothing_is_removed_while_it_is_paused) {
+    append_many("a", EVENTS_COUNT);
+    append_many("b", EVENTS_COUNT);
+    begin();
+    pass_wait();
+    retention_pause(retention);
+    retention_pause(retention);
+    truncate_before("a", EVENTS_COUNT + 1);
+    retention_wake(retention);
+    append_many("c", EVENTS_COUNT); /* time enough for a step */
+    retention_resume(retention);
+    append_many("d", EVENTS_COUNT);
+    cr_assert_eq(retention_count(retention).events_removed_count, 0);
+    expect_removed(0, 0);
+    retention_resume(retention);
+    pass_wait();
+    expect_removed(EVENTS_COUNT + 1, 0);
+    retention_pause(NULL);
+    retention_resume(NULL);
+}
+
+Test(retention, one_that_is_paused_can_be_closed) {
+    append_many("a", EVENTS_COUNT);
+    begin();
+    retention_pause(retention);
+    truncate_before("a", 5);
+    retention_wake(retention);
+    retention = retention_close(retention);
+}
