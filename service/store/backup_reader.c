@@ -8,8 +8,7 @@
 
 #include "service/store/log_check.h"
 
-#define READ_BYTES   MIB(1)
-#define BUFFER_BYTES (BACKUP_BODY_BYTES_MAX + BACKUP_FRAME_OVERHEAD_BYTES + READ_BYTES)
+#define READ_BYTES KIB(256)
 
 struct backup_reader {
     int descriptor;
@@ -24,7 +23,8 @@ struct backup_reader {
     uint64_t offset; /* in the backup, of `begin` */
     size_t begin;    /* what was read and not used, in the buffer */
     size_t end;
-    uint8_t *buffer;
+    size_t capacity;
+    uint8_t *buffer; /* grows to the largest frame */
 };
 
 /* --- Bytes. --------------------------------------------------------------------------------------------------------------- */
@@ -35,17 +35,32 @@ static result wrong(const struct backup_reader *reader, const char *what, struct
     return failure_result(FAILURE_CORRUPT);
 }
 
+/* Makes room for so many bytes from `begin` on, and for a reading. */
+static result buffer_make_room(struct backup_reader *reader, size_t size) {
+    if (reader->begin + size + READ_BYTES <= reader->capacity) return RESULT_OK;
+    if (reader->end > reader->begin) {
+        memmove(reader->buffer, reader->buffer + reader->begin, reader->end - reader->begin);
+    }
+    reader->end -= reader->begin;
+    reader->begin = 0;
+    if (size + READ_BYTES <= reader->capacity) return RESULT_OK;
+    const size_t capacity = size + 2 * READ_BYTES;
+    uint8_t *buffer = realloc(reader->buffer, capacity);
+    if (buffer == NULL) return failure_result(FAILURE_MEMORY);
+    reader->buffer = buffer;
+    reader->capacity = capacity;
+    return RESULT_OK;
+}
+
 /* Reads until `size` bytes are there or the file ends; returns how many are. */
 static result bytes_fill(struct backup_reader *reader, size_t size, size_t *ret_size, struct problem *ret_problem) {
-    if (reader->begin + size > BUFFER_BYTES) {
-        memmove(reader->buffer, reader->buffer + reader->begin, reader->end - reader->begin);
-        reader->end -= reader->begin;
-        reader->begin = 0;
+    if (reader->end - reader->begin < size) {
+        const result made = buffer_make_room(reader, size);
+        if (failed(made)) problem_set(ret_problem, "out of memory while reading %s", reader->name);
+        TRY(made);
     }
     while (reader->end - reader->begin < size) {
-        size_t wanted = BUFFER_BYTES - reader->end;
-        if (wanted > READ_BYTES) wanted = READ_BYTES;
-        const ssize_t got = read(reader->descriptor, reader->buffer + reader->end, wanted);
+        const ssize_t got = read(reader->descriptor, reader->buffer + reader->end, READ_BYTES);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             problem_set(ret_problem, "cannot read %s: %s", reader->name, strerror(errno));
@@ -119,8 +134,7 @@ result backup_reader_open(int descriptor, const char *name, struct backup_reader
     if (reader == NULL) return failure_result(FAILURE_MEMORY);
     reader->descriptor = descriptor;
     reader->name = name;
-    reader->buffer = malloc(BUFFER_BYTES);
-    result outcome = reader->buffer == NULL ? failure_result(FAILURE_MEMORY) : digest_new(&reader->digest);
+    result outcome = digest_new(&reader->digest);
     if (!failed(outcome)) outcome = log_check_new(&reader->check);
     if (!failed(outcome)) outcome = header_read(reader, ret_problem);
     if (failed(outcome)) {
