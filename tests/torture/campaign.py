@@ -175,7 +175,8 @@ class Campaign:
 
     def _read_log(self, store):
         return [oracle.Entry(event, digest) for response in
-                store.Read(event_store_pb2.ReadRequest(), timeout=harness.PATIENCE_SECONDS) for event in response.events]
+                store.Read(event_store_pb2.ReadRequest(), wait_for_ready=True, timeout=harness.PATIENCE_SECONDS)
+                for event in response.events]
 
     def _retry(self, store):
         """I6: what was acknowledged before is tried again, after recovery."""

@@ -31,7 +31,8 @@ def _fill(campaign):
             size = campaign.randomness.choice([10, 100, 100, 100, 1000, 3000, 20000])
             event = new_event("Kept", f"{number} " + chr(97 + number % 26) * size, [f"tag:{number % 7}"])
             write = event_store_pb2.Write(stream=f"kept-{number % 10}", events=[event])
-            store.Append(event_store_pb2.AppendRequest(writes=[write]), timeout=harness.PATIENCE_SECONDS)
+            store.Append(event_store_pb2.AppendRequest(writes=[write]), wait_for_ready=True,
+                         timeout=harness.PATIENCE_SECONDS)
 
 
 class Image:
@@ -100,7 +101,7 @@ def _read_all(store, head, **where):
     while position <= head:
         try:
             for response in store.Read(event_store_pb2.ReadRequest(**{"from": position}, **where),
-                                       timeout=harness.PATIENCE_SECONDS):
+                                       wait_for_ready=True, timeout=harness.PATIENCE_SECONDS):
                 entries += [Entry(event, digest) for event in response.events]
                 if response.events:
                     position = (response.events[-1].revision if where else response.events[-1].position) + 1
@@ -120,7 +121,7 @@ def _served(campaign, kept, counts):
     wrong = 0
     with grpc.insecure_channel(campaign.address, options=CHANNEL_OPTIONS) as channel:
         store = event_store_pb2_grpc.EventStoreStub(channel)
-        head = store.Head(event_store_pb2.HeadRequest(), timeout=harness.PATIENCE_SECONDS).head
+        head = store.Head(event_store_pb2.HeadRequest(), wait_for_ready=True, timeout=harness.PATIENCE_SECONDS).head
         entries, losses = _read_all(store, head)
         stream, stream_losses = _read_all(store, EVENTS_COUNT // 10, stream="kept-3")
         for entry in entries + stream:
