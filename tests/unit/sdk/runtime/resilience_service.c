@@ -201,7 +201,14 @@ __attribute__((constructor)) static void make_details(void) {
 
 daybook_server *resilience_server_open(uint32_t threads_count, const daybook_tls_options *tls,
                                        daybook_status *ret_status) {
-    const daybook_server_options options = {.listen = "127.0.0.1:0", .threads_count = threads_count, .tls = tls};
+    return resilience_server_open_at(0, threads_count, tls, ret_status);
+}
+
+daybook_server *resilience_server_open_at(uint16_t port, uint32_t threads_count, const daybook_tls_options *tls,
+                                          daybook_status *ret_status) {
+    char listen[32];
+    (void)snprintf(listen, sizeof listen, "127.0.0.1:%u", port);
+    const daybook_server_options options = {.listen = listen, .threads_count = threads_count, .tls = tls};
     daybook_server *server = daybook_server_open(&options, ret_status);
     if (server == NULL) return NULL;
     if (daybook_server_add_service(server, &fixture_service, &handlers, NULL, ret_status) &&

@@ -24,6 +24,10 @@
 daybook_server *resilience_server_open(uint32_t threads_count, const daybook_tls_options *tls,
                                        daybook_status *ret_status);
 
+/* The same on a port of the caller's; 0: a free one. */
+daybook_server *resilience_server_open_at(uint16_t port, uint32_t threads_count, const daybook_tls_options *tls,
+                                          daybook_status *ret_status);
+
 /* Opens a client of it; `options` without a target. */
 daybook_client *resilience_client_open(const daybook_server *server, daybook_client_options options,
                                        daybook_status *ret_status);
