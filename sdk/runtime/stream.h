@@ -37,6 +37,7 @@ struct daybook_stream {
     struct stream_operation receiving;
     struct stream_operation ending;
     grpc_byte_buffer *incoming; /* gRPC's, while a message is being received */
+    bool drained;               /* no message is left to receive */
     bool over;                  /* END or ERROR was said, or the response given out, and is ever after */
     bool has_trailing_metadata;
     daybook_status outcome;

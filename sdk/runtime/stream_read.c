@@ -1,7 +1,9 @@
 /* stream_read.c: the receiving half of a stream; see stream.h.
  *
- * The next message is asked for as soon as one has come: one is received while the reader looks at another, and no more, which
- * is how a reader that pauses makes the server pause. */
+ * Where the server alone streams, the next message is asked for as soon as one has come: one is received while the reader
+ * looks at another. Where the client streams, too, what it says next goes first, and the next message is asked for when
+ * somebody wants it.
+ * Never is more than one received, which is how a reader that pauses makes the server pause. */
 #include <assert.h>
 
 #include <grpc/byte_buffer.h>
@@ -70,7 +72,7 @@ static daybook_next wait_end(struct daybook_stream *stream, gpr_timespec deadlin
     return is_cancelled(stream) ? end_cancelled(stream) : end(stream);
 }
 
-/* Waits for one of the four facts; the bytes of a message are moved to `ret_buffer`, and the next one is asked for. */
+/* Waits for one of the four facts; the bytes of a message are moved to `ret_buffer`. */
 static daybook_next wait_next(struct daybook_stream *stream, gpr_timespec deadline, grpc_byte_buffer **ret_buffer) {
     if (is_cancelled(stream)) return end_cancelled(stream);
     bool ok = false;
@@ -78,13 +80,17 @@ static daybook_next wait_next(struct daybook_stream *stream, gpr_timespec deadli
         if (!daybook__stream_pluck(stream, &stream->heading, deadline, &ok)) return DAYBOOK_NEXT_TIMEOUT;
         atomic_store_explicit(&stream->initial_metadata_known, true, memory_order_release);
     }
-    if (!stream->receiving.pending) return wait_end(stream, deadline);
+    if (stream->drained) return wait_end(stream, deadline);
+    if (!stream->receiving.pending) daybook__stream_receive(stream);
     if (!daybook__stream_pluck(stream, &stream->receiving, deadline, &ok)) return DAYBOOK_NEXT_TIMEOUT;
     if (is_cancelled(stream)) return end_cancelled(stream);
-    if (!ok || stream->incoming == NULL) return wait_end(stream, deadline);
+    if (!ok || stream->incoming == NULL) {
+        stream->drained = true;
+        return wait_end(stream, deadline);
+    }
     *ret_buffer = stream->incoming;
     stream->incoming = NULL;
-    daybook__stream_receive(stream);
+    if (!daybook__client_streams(stream->exchange.method)) daybook__stream_receive(stream);
     return DAYBOOK_NEXT_MESSAGE;
 }
 

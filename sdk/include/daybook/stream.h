@@ -13,9 +13,9 @@
  * write (`write`, `writes_done`), which may be another; `close` is for when both are done. None of them inside of a
  * completion, but those that are given a wait of 0.
  * Fork: a child process must not use a stream that its parent opened.
- * Flow control: one message is read ahead; a reader that pauses makes the server pause. A written message is taken when the
- * one before has left for the connection's buffers, of 64 KiB and what the server has allowed; a server that does not read makes
- * the writer wait.
+ * Flow control: at most one message is read ahead; a reader that pauses makes the server pause. A written message is taken
+ * when the one before has left for the connection's buffers, of 64 KiB and what the server has allowed; a server that does not
+ * read makes the writer wait.
  * No thread works for a stream but those that use it. A connection on which nobody waits is looked after every few seconds
  * alone: it stays alive, and its end is noticed then. */
 #ifndef DAYBOOK_STREAM_H
