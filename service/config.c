@@ -210,8 +210,8 @@ static const char documentation[] =
     "Certificates and keys are read at the start alone: a new one takes a restart.\n\n"
     "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n\n"
     "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged or of another format, 69 "
-    "the address cannot be bound, 70 out of memory or threads, 73 the directory cannot be used, 74 the disk failed, "
-    "75 another daemon holds the directory.";
+    "the address cannot be bound, 70 out of memory or threads, or the own port no longer answers, 73 the directory cannot "
+    "be used, 74 the disk failed, 75 another daemon holds the directory.";
 
 static result flags(int argc, char **argv, struct config *config, struct problem *ret_problem) {
     struct argp_option options[SETTINGS_COUNT + 1] = {{0}};

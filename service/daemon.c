@@ -1,6 +1,7 @@
 #include "service/daemon.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 #include "service/commit/compactor.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
+#include "service/ops/port_watch.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
 #include "service/retention/retention.h"
@@ -37,7 +39,9 @@ struct daemon {
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
+    struct port_watch *port_watch; /* NULL: the address is not one of TCP */
     struct signals *signals;
+    atomic_bool port_is_deaf;
     uint64_t stall_ms;
     bool is_stalled;
     uint64_t work_count; /* at the last rest */
@@ -58,6 +62,14 @@ static void on_storage_failed(void *context, enum failure failure) {
     const struct daemon *daemon = context;
     log_error("the disk failed: nothing is acknowledged any more; restart and retry with the same event ids", "failure",
               failure_name(failure));
+    signals_fail(daemon->signals);
+}
+
+static void on_port_deaf(void *context) {
+    struct daemon *daemon = context;
+    log_error("the own port no longer answers: the daemon ends and must be started anew", "port",
+              log_number(daemon_port(daemon)));
+    atomic_store(&daemon->port_is_deaf, true);
     signals_fail(daemon->signals);
 }
 
@@ -164,6 +176,17 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
     return true;
 }
 
+/* A server that nobody watches is better than none. */
+static void port_watch_start(struct daemon *daemon, const struct config *config) {
+    const struct port_watch_options options = {.listen = config->listen,
+                                               .port = daemon_port(daemon),
+                                               .is_encrypted = config->tls_certificate != NULL,
+                                               .deaf = on_port_deaf,
+                                               .context = daemon};
+    const result opened = port_watch_open(&options, &daemon->port_watch);
+    if (failed(opened)) log_warn("the own port is not watched", "failure", failure_name(opened.failure));
+}
+
 struct daemon *daemon_open(const struct config *config, struct signals *signals, enum daemon_exit *ret_exit,
                            struct problem *ret_problem) {
     struct daemon *daemon = calloc(1, sizeof *daemon);
@@ -187,7 +210,12 @@ struct daemon *daemon_open(const struct config *config, struct signals *signals,
         problem_set(ret_problem, "cannot serve on %s: %s", config->listen, status.message);
         return daemon_close(daemon);
     }
+    port_watch_start(daemon, config);
     return daemon;
+}
+
+enum daemon_exit daemon_failure(const struct daemon *daemon) {
+    return atomic_load(&daemon->port_is_deaf) ? DAEMON_EXIT_RESOURCES : DAEMON_EXIT_STORAGE;
 }
 
 uint16_t daemon_port(const struct daemon *daemon) {
@@ -223,6 +251,7 @@ void daemon_rest(struct daemon *daemon) {
 }
 
 void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
+    daemon->port_watch = port_watch_close(daemon->port_watch);
     daybook_server_set_serving(daemon->server, HEALTH_READINESS, false);
     feed_drain(daemon->feed);
     api_drain(&daemon->api);
@@ -233,6 +262,7 @@ void daemon_drain(struct daemon *daemon, uint32_t grace_ms) {
 /* The server first, because its calls are answered by the lists, the sequencer and the feed; the store last. */
 struct daemon *daemon_close(struct daemon *daemon) {
     if (daemon == NULL) return NULL;
+    port_watch_close(daemon->port_watch);
     daybook_server_close(daemon->server);
     retention_close(daemon->retention);
     lists_close(daemon->lists);

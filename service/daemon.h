@@ -27,13 +27,17 @@ enum daemon_exit {
 /* What a failure means for whoever has started the program. */
 enum daemon_exit daemon_exit_of(enum failure failure);
 
-/* Opens store, index, feed, sequencer and server, and serves. `signals` hears of a failing disk. On failure nothing is left
- * open, `*ret_exit` is the code to exit with and the problem is one line for the person who started it. NULL then. */
+/* Opens store, index, feed, sequencer and server, and serves. `signals` hears of a failing disk and of a deaf port. On
+ * failure nothing is left open, `*ret_exit` is the code to exit with and the problem is one line for the person who started it.
+ * NULL then. */
 struct daemon *daemon_open(const struct config *config, struct signals *signals, enum daemon_exit *ret_exit,
                            struct problem *ret_problem);
 
 /* The port that is bound. */
 uint16_t daemon_port(const struct daemon *daemon);
+
+/* What to exit with when `signals` have heard of a failure. */
+enum daemon_exit daemon_failure(const struct daemon *daemon);
 
 /* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call. */
 void daemon_rest(struct daemon *daemon);

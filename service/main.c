@@ -9,7 +9,7 @@
 #include "service/ops/signals.h"
 
 #define REST_INTERVAL_MS 1000
-/* Answers that are on their way get this long when the disk has failed. */
+/* Answers that are on their way get this long when the disk or the port has failed. */
 #define FAILURE_DRAIN_MS 1000
 
 static int fail(enum daemon_exit code, const struct problem *problem) {
@@ -36,7 +36,7 @@ static int serve(const struct config *config, struct signals *signals) {
 
     enum stop_reason reason;
     while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET) daemon_rest(daemon);
-    if (reason == STOP_FAILURE) code = DAEMON_EXIT_STORAGE;
+    if (reason == STOP_FAILURE) code = daemon_failure(daemon);
     log_info("draining", "reason", reason == STOP_SIGNAL ? "signal" : "failure");
     daemon_drain(daemon, reason == STOP_SIGNAL ? (uint32_t)config->drain_ms : FAILURE_DRAIN_MS);
     daemon_close(daemon);

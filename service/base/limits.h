@@ -75,6 +75,12 @@
 #define PROGRESS_INTERVAL_MS 500
 /* A backup whose client takes nothing for so long is given up, because the retention waits for its end. */
 #define BACKUP_STALL_MS 300000
+/* The daemon connects to its own port so often, and gives it so long to answer. After so many failures in a row it takes the
+ * port for deaf and exits: 2 + 3 * 4 = 14 seconds after the port went deaf at the latest. A failure is one only if the server
+ * has accepted nobody in the meantime. */
+#define PORT_WATCH_INTERVAL_MS        2000
+#define PORT_WATCH_TIMEOUT_MS         4000
+#define PORT_WATCH_FAILURES_COUNT_MAX 3
 
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */
