@@ -14,7 +14,10 @@
 
 #include "service/base/limits.h"
 
-#define TIMEOUT_MS 60
+/* Of a connection to a server that answers: longer than a busy machine keeps a thread from running. */
+#define TIMEOUT_MS 5000
+/* Of one to a server that does not. */
+#define TIMEOUT_SHORT_MS 100
 
 /* What a server does with who connects. It begins as one that greets. */
 enum manner { MANNER_GREETS, MANNER_HANGS_UP, MANNER_IS_SILENT, MANNER_ACCEPTS_NOBODY };
@@ -74,12 +77,13 @@ static void on_deaf(void *context) {
     atomic_fetch_add(&server->deaf_count, 1);
 }
 
-static struct port_watch *watch_open(struct server *server, const char *listen, bool is_encrypted) {
+static struct port_watch *watch_open(struct server *server, const char *listen, bool is_encrypted,
+                                     uint32_t timeout_ms) {
     const struct port_watch_options options = {.listen = listen,
                                                .port = server->port,
                                                .is_encrypted = is_encrypted,
                                                .interval_ms = 1,
-                                               .timeout_ms = TIMEOUT_MS,
+                                               .timeout_ms = timeout_ms,
                                                .deaf = on_deaf,
                                                .context = server};
     struct port_watch *watch = NULL;
@@ -96,7 +100,7 @@ static void answered_wait(const struct port_watch *watch, uint64_t more) {
 Test(port_watch, a_server_that_answers_is_watched_on_and_on, .timeout = 60) {
     struct server server;
     server_open(&server, MANNER_GREETS);
-    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false, TIMEOUT_MS);
     answered_wait(watch, 20);
     port_watch_close(watch);
     cr_assert_eq(atomic_load(&server.deaf_count), 0);
@@ -106,7 +110,7 @@ Test(port_watch, a_server_that_answers_is_watched_on_and_on, .timeout = 60) {
 Test(port_watch, with_tls_a_server_answers_by_hanging_up, .timeout = 60) {
     struct server server;
     server_open(&server, MANNER_HANGS_UP);
-    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", true);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", true, TIMEOUT_MS);
     answered_wait(watch, 20);
     port_watch_close(watch);
     server_close(&server);
@@ -116,7 +120,7 @@ Test(port_watch, a_server_that_goes_deaf_is_told_of_once, .timeout = 60) {
     for (int is_encrypted = 0; is_encrypted < 2; is_encrypted++) {
         struct server server;
         server_open(&server, is_encrypted ? MANNER_HANGS_UP : MANNER_GREETS);
-        struct port_watch *watch = watch_open(&server, "localhost:0", is_encrypted);
+        struct port_watch *watch = watch_open(&server, "localhost:0", is_encrypted, TIMEOUT_SHORT_MS);
         answered_wait(watch, 1);
         atomic_store(&server.manner, MANNER_ACCEPTS_NOBODY);
         while (atomic_load(&server.deaf_count) == 0) (void)poll(NULL, 0, 1);
@@ -130,7 +134,7 @@ Test(port_watch, a_server_that_goes_deaf_is_told_of_once, .timeout = 60) {
 Test(port_watch, a_server_that_has_never_answered_is_not_told_of, .timeout = 60) {
     struct server server;
     server_open(&server, MANNER_ACCEPTS_NOBODY);
-    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false, TIMEOUT_SHORT_MS);
     while (port_watch_count(watch).failed_count <= 2 * PORT_WATCH_FAILURES_COUNT_MAX) (void)poll(NULL, 0, 1);
     port_watch_close(watch);
     cr_assert_eq(atomic_load(&server.deaf_count), 0);
@@ -140,7 +144,7 @@ Test(port_watch, a_server_that_has_never_answered_is_not_told_of, .timeout = 60)
 Test(port_watch, a_server_that_accepts_and_is_silent_is_slow_and_not_deaf, .timeout = 60) {
     struct server server;
     server_open(&server, MANNER_GREETS);
-    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false, TIMEOUT_SHORT_MS);
     answered_wait(watch, 1);
     atomic_store(&server.manner, MANNER_IS_SILENT);
     while (port_watch_count(watch).slow_count <= 2 * PORT_WATCH_FAILURES_COUNT_MAX) (void)poll(NULL, 0, 1);
@@ -154,7 +158,7 @@ Test(port_watch, a_server_that_accepts_and_is_silent_is_slow_and_not_deaf, .time
 Test(port_watch, needs_no_descriptor_once_it_is_open, .timeout = 60) {
     struct server server;
     server_open(&server, MANNER_GREETS);
-    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false, TIMEOUT_MS);
     answered_wait(watch, 1);
     /* All but the one that the server accepts with. */
     const int last = open("/dev/null", O_RDONLY | O_CLOEXEC);
