@@ -50,6 +50,13 @@ class Row:
         return self.lost == 0 and self.wrong == 0 and not self.problems
 
 
+def task(data, *flags):
+    """What daybookd does to a directory instead of serving it. Returns its exit code and what it said."""
+    done = subprocess.run([DAYBOOKD_FAILPOINTS, "--data", data, *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, timeout=harness.PATIENCE_SECONDS)
+    return done.returncode, done.stdout[-300:]
+
+
 def has_failed(row):
     """Whether more rounds would only hide what has gone wrong."""
     return not row.is_good or any(campaign.ledger.violations for campaign in Campaign.open)
@@ -89,6 +96,7 @@ class Campaign:
         self.address = f"127.0.0.1:{self.port}"
         self.ledger = Ledger(os.path.join(self.directory, "ledger.jsonl"))
         self.daemon = None
+        self.log = []  # at the end
         self.clients = []
         self.shared_revisions = {}
         self.row = Row(fault, seed)
@@ -216,7 +224,7 @@ class Campaign:
         """Recovers, compares, cleans up; returns the row."""
         row = self.row
         try:
-            log = self._settle()
+            log = self.log = self._settle()
             verdict = oracle.check(self.ledger, log, self.of(Subscriber), self.of(Reader))
             row.lost, row.wrong = verdict.lost, verdict.wrong
             row.problems += verdict.problems
@@ -226,6 +234,9 @@ class Campaign:
             code = self.daemon.stop()
             if code != 0:
                 row.problems.append(f"the daemon ended with {code} when it was told to stop")
+            code, text = task(self.data, "--verify")
+            if code != 0:
+                row.problems.append(f"I8: --verify ended with {code}: {text}")
         except Exception as error:  # a daemon that does not come back is the worst of all
             row.problems += [f"after the faults: {type(error).__name__}: {error}"] + self.ledger.violations[:5]
         finally:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import struct
 
-from campaign import EXIT_DATA, Campaign
+from campaign import EXIT_DATA, EXIT_STORAGE, Campaign, task
 from clients import CHANNEL_OPTIONS
 from ledger import digest, event_store_pb2, grpc, harness, new_event
 from harness import event_store_pb2_grpc
@@ -115,7 +115,7 @@ def _read_all(store, head, **where):
     return entries, losses
 
 
-def _served(campaign, kept, counts):
+def _served(campaign, kept, counts, verified):
     """What a daemon on a damaged log serves. Returns the number of wrong events."""
     by_position = {entry.position: entry for entry in kept}
     wrong = 0
@@ -128,6 +128,8 @@ def _served(campaign, kept, counts):
             there = by_position.get(entry.position)
             wrong += there is None or there.hash != entry.hash
         missing = len({entry.position for entry in entries}) + losses < len(kept)
+        if verified == 0 and (losses or stream_losses):
+            campaign.row.problems.append("--verify found nothing, a read ended with DATA_LOSS")
         if wrong == 0:
             counts["DATA_LOSS" if losses or stream_losses else "rolled back" if missing else "no effect"] += 1
     return wrong
@@ -135,7 +137,7 @@ def _served(campaign, kept, counts):
 
 def _round(campaign, image, kept, counts):
     """Damages the log at one place and looks at what becomes of it."""
-    while_serving = campaign.randomness.random() < 0.6
+    while_serving, verified = campaign.randomness.random() < 0.6, None
     kind = campaign.randomness.choice(KINDS[:-1] if while_serving else KINDS)  # a file that is cut while it is mapped: SIGBUS
     image.restore()
     try:
@@ -143,13 +145,19 @@ def _round(campaign, image, kept, counts):
             campaign.start()
         what = image.damage(kind, campaign.randomness)
         if not while_serving:
+            verified, text = task(campaign.data, "--verify")
+            if verified not in (0, EXIT_DATA, EXIT_STORAGE):
+                campaign.row.problems.append(f"--verify ended with {verified}: {kind}, {what}: {text}")
+            counts[f"--verify {verified}"] += 1
             campaign.start()
     except AssertionError as error:
         code = int(str(error).split("ended with ")[1].split(":")[0])
         counts["refused to start" if code == EXIT_DATA else f"start ended with {_name(code)}"] += 1
+        if verified == 0:
+            campaign.row.problems.append(f"--verify found nothing, the start ended with {_name(code)}: {kind}, {what}")
         return
     try:
-        wrong = _served(campaign, kept, counts)
+        wrong = _served(campaign, kept, counts, verified)
     except grpc.RpcError as error:
         code = campaign.daemon.process.poll()
         if error.code() != grpc.StatusCode.UNAVAILABLE:

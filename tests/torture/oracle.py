@@ -8,6 +8,8 @@
   I6  attempts of one request that were acknowledged have the same result
   I7  appends are linearisable: what was acknowledged before another append began comes before it; expectations and
       conditions held where the event is, and what was refused for them was true at some moment of the call
+
+I8, that the daemon itself finds nothing wrong (--verify), is asked by the campaign.
 """
 
 import bisect

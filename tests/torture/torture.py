@@ -16,6 +16,7 @@ import time
 import traceback
 
 import campaign
+import faults_backup
 import faults_data
 import faults_disk
 import faults_kill
@@ -41,6 +42,7 @@ FAULTS = {
     "full-map": (faults_disk.map_full, 1, 1),
     "power": (faults_disk.power_cut, 4, 5),
     "damage": (faults_data.damage, 3, 20),
+    "backup": (faults_backup.backups, 2, 2),
 }
 
 
