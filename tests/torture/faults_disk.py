@@ -1,5 +1,6 @@
 """Faults of the disk: errors, torn writes, slowness, no space, a map that is full, power cuts."""
 
+import errno
 import os
 import shutil
 
@@ -149,6 +150,20 @@ def _repeat(once, budget, seed):
     return total
 
 
+def _disk_fill(disk, ballast, rest_bytes):
+    """Leaves so much; less when the store takes space meanwhile."""
+    with open(ballast, "wb") as file:
+        while True:
+            free = os.statvfs(disk)
+            free_bytes = free.f_bavail * free.f_frsize
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(free_bytes - rest_bytes, MIB))
+                return
+            except OSError as error:
+                if error.errno != errno.ENOSPC or free_bytes < MIB:
+                    raise
+
+
 def disk_full(budget, seed):
     """No space left: appends are refused, everything else goes on, and appends resume when there is space."""
     return _repeat(_disk_full, budget, seed)
@@ -166,10 +181,7 @@ def _disk_full(budget, seed):
     campaign.start()
     campaign.clients_start()
     while budget.goes_on(campaign.row) and campaign.row.rounds < FULL_DISK_ROUNDS:
-        free = os.statvfs(disk)
-        size = free.f_bavail * free.f_frsize - campaign.randomness.randrange(0, 24 * MIB)
-        with open(ballast, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        _disk_fill(disk, ballast, campaign.randomness.randrange(0, 24 * MIB))
         _until_full(campaign, f"large{campaign.row.rounds}")
         if campaign.ledger.violations:
             break
