@@ -187,8 +187,11 @@ static result events_check(struct verification *verification) {
         }
         size_t event_bytes = 0;
         if (verification->reading != NULL) atomic_store(verification->reading, verification->position + 1);
+        const uint64_t found_before = atomic_load(&verification->found_count);
         TRY(event_check(verification, verification->position + 1, end, &event_bytes));
         bytes += event_bytes;
+        /* LMDB refuses everything in a snapshot in which it has met a damaged page: the next step has one of its own. */
+        if (atomic_load(&verification->found_count) > found_before) break;
     }
     atomic_store(&verification->events_checked_count, verification->position);
     return RESULT_OK;
