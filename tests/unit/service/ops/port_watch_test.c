@@ -120,7 +120,7 @@ Test(port_watch, a_server_that_goes_deaf_is_told_of_once, .timeout = 60) {
     for (int is_encrypted = 0; is_encrypted < 2; is_encrypted++) {
         struct server server;
         server_open(&server, is_encrypted ? MANNER_HANGS_UP : MANNER_GREETS);
-        struct port_watch *watch = watch_open(&server, "localhost:0", is_encrypted, TIMEOUT_SHORT_MS);
+        struct port_watch *watch = watch_open(&server, "127.0.0.1:0", is_encrypted, TIMEOUT_SHORT_MS);
         answered_wait(watch, 1);
         atomic_store(&server.manner, MANNER_ACCEPTS_NOBODY);
         while (atomic_load(&server.deaf_count) == 0) (void)poll(NULL, 0, 1);
