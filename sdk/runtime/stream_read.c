@@ -9,6 +9,7 @@
 #include <grpc/byte_buffer.h>
 
 #include "sdk/runtime/codec.h"
+#include "sdk/runtime/status.h"
 #include "sdk/runtime/stream.h"
 
 void daybook__stream_receive(struct daybook_stream *stream) {
@@ -117,7 +118,7 @@ daybook_next daybook_stream_next(daybook_stream *stream, uint32_t wait_ms, const
             return found;
         }
     }
-    if (ret_status != NULL) *ret_status = stream->outcome;
+    daybook__status_copy(&stream->outcome, ret_status);
     return stream->outcome.code == DAYBOOK_OK ? DAYBOOK_NEXT_END : DAYBOOK_NEXT_ERROR;
 }
 
@@ -146,7 +147,7 @@ daybook_next daybook_stream_finish(daybook_stream *stream, uint32_t wait_ms, con
     assert(wait_ms == 0 || !daybook__loop_is_inside());
     daybook_stream_writes_done(stream);
     if (!wait_finish(stream, daybook__pluck_deadline(wait_ms))) return DAYBOOK_NEXT_TIMEOUT;
-    if (ret_status != NULL) *ret_status = stream->outcome;
+    daybook__status_copy(&stream->outcome, ret_status);
     if (stream->outcome.code != DAYBOOK_OK) return DAYBOOK_NEXT_ERROR;
     *ret_response = stream->message;
     return DAYBOOK_NEXT_MESSAGE;
