@@ -48,18 +48,26 @@ static void emit_call_answer(struct writer *writer, const struct method *method)
                  method->symbol, method->response);
 }
 
+/* `send`, and `send_more`, which differs in names alone. */
+static void emit_send(struct writer *writer, const struct method *method, const char *verb, const char *what) {
+    write_format(writer,
+                 "/** Sends a response%s; see daybook_server_stream_%s. */\n"
+                 "static inline void %s_%s(daybook_server_stream *stream, const %s *response,\n"
+                 "    daybook_server_stream_sent *sent, void *context) {\n"
+                 "  daybook_server_stream_%s(stream, response, sent, context);\n"
+                 "}\n",
+                 what, verb, method->symbol, verb, method->response, verb);
+}
+
 static void emit_stream_answers(struct writer *writer, const struct method *method) {
     write_format(writer,
                  "/** Ends the stream with its last response; see daybook_server_stream_reply. */\n"
                  "static inline void %s_reply(daybook_server_stream *stream, const %s *response) {\n"
                  "  daybook_server_stream_reply(stream, response);\n"
-                 "}\n"
-                 "/** Sends a response; see daybook_server_stream_send. */\n"
-                 "static inline void %s_send(daybook_server_stream *stream, const %s *response,\n"
-                 "    daybook_server_stream_sent *sent, void *context) {\n"
-                 "  daybook_server_stream_send(stream, response, sent, context);\n"
                  "}\n",
-                 method->symbol, method->response, method->symbol, method->response);
+                 method->symbol, method->response);
+    emit_send(writer, method, "send", "");
+    emit_send(writer, method, "send_more", " that another follows at once");
     if (!method->client_streams) return;
     write_format(writer,
                  "/** The typed form of what daybook_server_stream_receive brings. */\n"

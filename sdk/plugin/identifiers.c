@@ -11,8 +11,8 @@
 /* What a method adds to its service's name and its own; every kind of method reserves all of them, so that a method may
  * begin to stream without a new name. */
 static const char *const method_suffixes[] = {
-    "",      "_start",  "_result", "_stream", "_open",  "_untyped", "_write",   "_write_more", "_writes_done",
-    "_next", "_finish", "_cancel", "_close",  "_reply", "_send",    "_request", "_dispatch"};
+    "",      "_start",  "_result", "_stream", "_open",  "_untyped", "_write",     "_write_more", "_writes_done",
+    "_next", "_finish", "_cancel", "_close",  "_reply", "_send",    "_send_more", "_request",    "_dispatch"};
 static const char *const service_suffixes[] = {"_service", "_methods", "_handlers", "_serve"};
 /* What the parameters and variables of generated functions are called: a type of this name would be hidden by them. */
 static const char *const locals[] = {"arena",      "call",    "client",  "context",  "handlers",    "message",

@@ -56,13 +56,18 @@ static size_t add_headers(daybook_server_stream *stream, grpc_op *operations, si
 }
 
 static size_t add_outgoing(daybook_server_stream *stream, grpc_op *operations, size_t count) {
-    operations[count] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->outgoing};
+    operations[count] = (grpc_op){
+        .op = GRPC_OP_SEND_MESSAGE,
+        .flags = stream->outgoing_flags,
+        .data.send_message.send_message = stream->outgoing,
+    };
     return count + 1;
 }
 
 static void drop_outgoing(daybook_server_stream *stream) {
     if (stream->outgoing != NULL) grpc_byte_buffer_destroy(stream->outgoing);
     stream->outgoing = NULL;
+    stream->outgoing_flags = 0;
 }
 
 void daybook__server_stream_close_when_done(daybook_server_stream *stream) {
@@ -191,6 +196,8 @@ static void run_send(struct server_command *command) {
     }
     grpc_op operations[2];
     size_t count = add_headers(stream, operations, 0);
+    /* The headers complete when they are written alone: with a message that is held back they would wait for ever. */
+    if (count > 0) stream->outgoing_flags = 0;
     count = add_outgoing(stream, operations, count);
     start_batch(stream, operations, count, &stream->sent);
 }
@@ -220,12 +227,23 @@ static void begin_send(daybook_server_stream *stream, daybook_server_stream_sent
     stream->on_sent_context = context;
 }
 
-void daybook_server_stream_send(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent,
-                                void *context) {
+static void send_message(daybook_server_stream *stream, const void *response, uint32_t flags,
+                         daybook_server_stream_sent *sent, void *context) {
     begin_send(stream, sent, context);
+    stream->outgoing_flags = flags;
     stream->outgoing_result =
         daybook__codec_encode(response, stream->rpc.arrival.method->method->response, &stream->outgoing);
     send_outgoing(stream);
+}
+
+void daybook_server_stream_send(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent,
+                                void *context) {
+    send_message(stream, response, 0, sent, context);
+}
+
+void daybook_server_stream_send_more(daybook_server_stream *stream, const void *response,
+                                     daybook_server_stream_sent *sent, void *context) {
+    send_message(stream, response, GRPC_WRITE_BUFFER_HINT, sent, context);
 }
 
 void daybook_server_stream_send_bytes(daybook_server_stream *stream, daybook_bytes encoded,

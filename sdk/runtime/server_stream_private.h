@@ -39,6 +39,7 @@ struct daybook_server_stream {
 
     grpc_byte_buffer *outgoing; /* being sent, or of a reply; NULL while sending: not encoded, see outgoing_result */
     codec_result outgoing_result;
+    uint32_t outgoing_flags; /* gRPC's, of a write */
     daybook_server_stream_sent *on_sent;
     void *on_sent_context;
     grpc_byte_buffer *incoming;

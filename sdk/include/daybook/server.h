@@ -117,6 +117,11 @@ typedef void daybook_server_stream_sent(daybook_server_stream *stream, bool ok, 
 void daybook_server_stream_send(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent,
                                 void *context);
 
+/** The same for a message that will be followed at once by another, or by the end of the stream: it may be held back until
+ * then, which is cheaper for the connection. Of small messages in a row this makes several times as many a second. */
+void daybook_server_stream_send_more(daybook_server_stream *stream, const void *response,
+                                     daybook_server_stream_sent *sent, void *context);
+
 /** Bytes that somebody else owns: `release(context)` is called once, from any thread, when they are no longer used. It may
  * be inside of gRPC then, so it must neither block nor call this library. */
 typedef struct daybook_bytes {

@@ -248,6 +248,11 @@ static inline void comments_Notes_Bare_send(daybook_server_stream *stream, const
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Notes_Bare_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void comments_Notes_Tight_reply(daybook_server_stream *stream, const comments_Note *response) {
   daybook_server_stream_reply(stream, response);
@@ -256,6 +261,11 @@ static inline void comments_Notes_Tight_reply(daybook_server_stream *stream, con
 static inline void comments_Notes_Tight_send(daybook_server_stream *stream, const comments_Note *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Notes_Tight_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const comments_Note *comments_Notes_Tight_request(const void *request) {
@@ -269,6 +279,11 @@ static inline void comments_Notes_Stars_reply(daybook_server_stream *stream, con
 static inline void comments_Notes_Stars_send(daybook_server_stream *stream, const comments_Note *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Notes_Stars_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const comments_Note *comments_Notes_Stars_request(const void *request) {
@@ -471,6 +486,11 @@ static inline void comments_Old_Follow_send(daybook_server_stream *stream, const
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Old_Follow_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void comments_Old_Import_reply(daybook_server_stream *stream, const comments_Note *response) {
   daybook_server_stream_reply(stream, response);
@@ -479,6 +499,11 @@ static inline void comments_Old_Import_reply(daybook_server_stream *stream, cons
 static inline void comments_Old_Import_send(daybook_server_stream *stream, const comments_Note *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Old_Import_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const comments_Note *comments_Old_Import_request(const void *request) {
@@ -492,6 +517,11 @@ static inline void comments_Old_Talk_reply(daybook_server_stream *stream, const 
 static inline void comments_Old_Talk_send(daybook_server_stream *stream, const comments_Note *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void comments_Old_Talk_send_more(daybook_server_stream *stream, const comments_Note *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const comments_Note *comments_Old_Talk_request(const void *request) {

@@ -221,6 +221,11 @@ static inline void google_types_WellKnown_Select_send(daybook_server_stream *str
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void google_types_WellKnown_Select_send_more(daybook_server_stream *stream, const google_protobuf_Struct *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const google_protobuf_FieldMask *google_types_WellKnown_Select_request(const void *request) {
   return DAYBOOK__CAST(const google_protobuf_FieldMask *, request);
@@ -234,6 +239,11 @@ static inline void google_types_WellKnown_List_send(daybook_server_stream *strea
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void google_types_WellKnown_List_send_more(daybook_server_stream *stream, const google_protobuf_ListValue *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void google_types_WellKnown_Sum_reply(daybook_server_stream *stream, const google_protobuf_Int64Value *response) {
   daybook_server_stream_reply(stream, response);
@@ -242,6 +252,11 @@ static inline void google_types_WellKnown_Sum_reply(daybook_server_stream *strea
 static inline void google_types_WellKnown_Sum_send(daybook_server_stream *stream, const google_protobuf_Int64Value *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void google_types_WellKnown_Sum_send_more(daybook_server_stream *stream, const google_protobuf_Int64Value *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const google_protobuf_DoubleValue *google_types_WellKnown_Sum_request(const void *request) {

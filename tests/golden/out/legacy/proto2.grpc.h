@@ -98,6 +98,11 @@ static inline void legacy_Search_Follow_send(daybook_server_stream *stream, cons
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void legacy_Search_Follow_send_more(daybook_server_stream *stream, const legacy_Query_Extra *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 
 #ifdef __cplusplus
 }

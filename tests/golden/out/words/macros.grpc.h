@@ -1727,6 +1727,11 @@ static inline void words_linux_int_concept_assert_static_send(daybook_server_str
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void words_linux_int_concept_assert_static_send_more(daybook_server_stream *stream, const words_linux_int_concept_NULL_unix *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void words_linux_int_concept_assert_inline_reply(daybook_server_stream *stream, const words_linux_int_concept_NULL_unix *response) {
   daybook_server_stream_reply(stream, response);
@@ -1735,6 +1740,11 @@ static inline void words_linux_int_concept_assert_inline_reply(daybook_server_st
 static inline void words_linux_int_concept_assert_inline_send(daybook_server_stream *stream, const words_linux_int_concept_NULL_unix *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void words_linux_int_concept_assert_inline_send_more(daybook_server_stream *stream, const words_linux_int_concept_NULL_unix *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const words_linux_int_concept_NULL *words_linux_int_concept_assert_inline_request(const void *request) {

@@ -185,6 +185,11 @@ static inline void words_Words_new_send(daybook_server_stream *stream, const wor
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void words_Words_new_send_more(daybook_server_stream *stream, const words_delete *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void words_Words_template_reply(daybook_server_stream *stream, const words_delete *response) {
   daybook_server_stream_reply(stream, response);
@@ -193,6 +198,11 @@ static inline void words_Words_template_reply(daybook_server_stream *stream, con
 static inline void words_Words_template_send(daybook_server_stream *stream, const words_delete *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void words_Words_template_send_more(daybook_server_stream *stream, const words_delete *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const words_delete *words_Words_template_request(const void *request) {

@@ -28,6 +28,7 @@ static void wait_until_idle(struct fixture *fixture) {
 struct counting {
     struct script *script;
     uint32_t next;
+    void (*send)(daybook_server_stream *stream, const void *response, daybook_server_stream_sent *sent, void *context);
 };
 
 static void count_next(daybook_server_stream *stream, bool ok, void *context) {
@@ -41,7 +42,7 @@ static void count_next(daybook_server_stream *stream, bool ok, void *context) {
     char text[32];
     snprintf(text, sizeof text, "%u", counting->next++);
     upb_Arena *arena = upb_Arena_New();
-    daybook_server_stream_send(stream, fixture_new_text(arena, upb_StringView_FromString(text)), count_next, counting);
+    counting->send(stream, fixture_new_text(arena, upb_StringView_FromString(text)), count_next, counting);
     upb_Arena_Free(arena);
     counter_add(&script->sent);
 }
@@ -51,20 +52,30 @@ static void count_closed(void *context) {
     counter_add(&counting->script->closed);
 }
 
-static void count(void *context, daybook_server_stream *stream, const fixture_text *request) {
-    (void)request;
-    struct counting *counting = upb_Arena_Malloc(daybook_server_stream_arena(stream), sizeof *counting);
-    *counting = (struct counting){.script = context};
-    daybook_server_stream_watch(stream, &(daybook_server_stream_events){.closed = count_closed}, counting);
-    count_next(stream, true, counting);
+static void start_counting(struct counting counting, daybook_server_stream *stream) {
+    struct counting *kept = upb_Arena_Malloc(daybook_server_stream_arena(stream), sizeof *kept);
+    *kept = counting;
+    daybook_server_stream_watch(stream, &(daybook_server_stream_events){.closed = count_closed}, kept);
+    count_next(stream, true, kept);
 }
 
-Test(server_stream, sends_messages_in_order_and_ends) {
+static void count(void *context, daybook_server_stream *stream, const fixture_text *request) {
+    (void)request;
+    start_counting((struct counting){.script = context, .send = daybook_server_stream_send}, stream);
+}
+
+static void count_more(void *context, daybook_server_stream *stream, const fixture_text *request) {
+    (void)request;
+    start_counting((struct counting){.script = context, .send = daybook_server_stream_send_more}, stream);
+}
+
+static void check_that_500_come_in_order(void (*handler)(void *context, daybook_server_stream *stream,
+                                                         const fixture_text *request)) {
     struct script script;
     script_init(&script);
     script.messages_count = 500;
     struct fixture fixture;
-    fixture_open(&fixture, (struct fixture_handlers){.server_stream = count}, &script, 2);
+    fixture_open(&fixture, (struct fixture_handlers){.server_stream = handler}, &script, 2);
     struct raw_call *call = open_server_stream(&fixture, "");
     for (int i = 0; i < 500; i++) {
         char text[32];
@@ -78,6 +89,15 @@ Test(server_stream, sends_messages_in_order_and_ends) {
     wait_until_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 0);
     fixture_close(&fixture);
+}
+
+Test(server_stream, sends_messages_in_order_and_ends) {
+    check_that_500_come_in_order(count);
+}
+
+/* The end takes along what was held back for more. */
+Test(server_stream, sends_messages_that_others_follow_in_order_and_ends) {
+    check_that_500_come_in_order(count_more);
 }
 
 Test(server_stream, ends_without_a_message) {

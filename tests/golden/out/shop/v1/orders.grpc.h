@@ -248,6 +248,11 @@ static inline void shop_v1_Orders_Follow_send(daybook_server_stream *stream, con
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void shop_v1_Orders_Follow_send_more(daybook_server_stream *stream, const shop_v1_Order *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void shop_v1_Orders_Import_reply(daybook_server_stream *stream, const google_protobuf_Empty *response) {
   daybook_server_stream_reply(stream, response);
@@ -256,6 +261,11 @@ static inline void shop_v1_Orders_Import_reply(daybook_server_stream *stream, co
 static inline void shop_v1_Orders_Import_send(daybook_server_stream *stream, const google_protobuf_Empty *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void shop_v1_Orders_Import_send_more(daybook_server_stream *stream, const google_protobuf_Empty *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const shop_v1_Order *shop_v1_Orders_Import_request(const void *request) {
@@ -269,6 +279,11 @@ static inline void shop_v1_Orders_Talk_reply(daybook_server_stream *stream, cons
 static inline void shop_v1_Orders_Talk_send(daybook_server_stream *stream, const shop_v1_Order *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void shop_v1_Orders_Talk_send_more(daybook_server_stream *stream, const shop_v1_Order *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const shop_v1_GetOrderRequest *shop_v1_Orders_Talk_request(const void *request) {

@@ -142,6 +142,11 @@ static inline void company_product_area_v1beta1_S3_Store__Under_send(daybook_ser
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
 }
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void company_product_area_v1beta1_S3_Store__Under_send_more(daybook_server_stream *stream, const company_product_area_v1beta1_Outer_1_Middle2 *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
+}
 /** Ends the stream with its last response; see daybook_server_stream_reply. */
 static inline void company_product_area_v1beta1_S3_Store_V2__get_reply(daybook_server_stream *stream, const company_product_area_v1beta1_Outer_1 *response) {
   daybook_server_stream_reply(stream, response);
@@ -150,6 +155,11 @@ static inline void company_product_area_v1beta1_S3_Store_V2__get_reply(daybook_s
 static inline void company_product_area_v1beta1_S3_Store_V2__get_send(daybook_server_stream *stream, const company_product_area_v1beta1_Outer_1 *response,
     daybook_server_stream_sent *sent, void *context) {
   daybook_server_stream_send(stream, response, sent, context);
+}
+/** Sends a response that another follows at once; see daybook_server_stream_send_more. */
+static inline void company_product_area_v1beta1_S3_Store_V2__get_send_more(daybook_server_stream *stream, const company_product_area_v1beta1_Outer_1 *response,
+    daybook_server_stream_sent *sent, void *context) {
+  daybook_server_stream_send_more(stream, response, sent, context);
 }
 /** The typed form of what daybook_server_stream_receive brings. */
 static inline const company_product_Shared_2 *company_product_area_v1beta1_S3_Store_V2__get_request(const void *request) {
