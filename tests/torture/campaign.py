@@ -17,7 +17,7 @@ import history
 import oracle
 from clients import CHANNEL_OPTIONS, PipelinedWriter, Reader, Subscriber, Writer
 from ledger import Ledger, digest, event_store_pb2, grpc, harness
-from harness import admin_pb2_grpc, event_store_pb2_grpc
+from harness import admin_pb2, admin_pb2_grpc, event_store_pb2_grpc
 
 HERE = harness.BINARIES / "tests" / "torture"
 DAYBOOKD_FAILPOINTS = HERE / "daybookd_failpoints"
@@ -214,9 +214,11 @@ class Campaign:
         for subscriber in self.of(Subscriber):
             try:
                 harness.wait_until(lambda waiting=subscriber: waiting.position >= last or not waiting.is_alive(),
-                                   f"{subscriber.name}, which is at {subscriber.position} of {last}")
+                                   f"{subscriber.name} to come to {last}")
             except AssertionError as error:
-                self.ledger.violation(f"I5: {error}")
+                subscriptions_count = self.admin().GetStats(admin_pb2.GetStatsRequest(),
+                                                            timeout=harness.PATIENCE_SECONDS).subscriptions_count
+                self.ledger.violation(f"I5: {error}: {subscriber.standstill(subscriptions_count)}")
             subscriber.close()
         return log
 

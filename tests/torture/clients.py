@@ -1,15 +1,17 @@
 """The load under which faults happen: writers of all kinds, subscribers, readers. All write into the ledger."""
 
 import random
+import sys
 import threading
 import time
+import traceback
 
 from ledger import Request, event_pb2, event_store_pb2, grpc, harness, new_event
 from harness import event_store_pb2_grpc
 
+# How long one attempt to connect may take is left at gRPC's 20 s: on a busy machine a handshake takes its time.
 CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200),
-                   ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_receive_message_length", -1),
-                   ("grpc.use_local_subchannel_pool", 1)]
+                   ("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 SHARED_STREAMS_COUNT = 4
 CLAIMS_COUNT = 12
 PIPELINED_COUNT = 32
@@ -201,6 +203,25 @@ class Subscriber(Client):
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 self.ledger.violation(f"{self.name}: {error.code().name}: {error.details()}")
                 self.stop_event.wait(0.2)
+
+    def standstill(self, subscriptions_count):
+        """Whose fault it may be that this one does not move: what the daemon, a new subscriber at the same place, the
+        connection and the thread have to say."""
+        try:
+            with grpc.insecure_channel(self.campaign.address, options=CHANNEL_OPTIONS) as channel:
+                store = event_store_pb2_grpc.EventStoreStub(channel)
+                call = store.Subscribe(event_store_pb2.SubscribeRequest(after=self.position, filter=self.filter),
+                                       wait_for_ready=True, timeout=10)
+                newcomer = f"comes to {next(iter(call)).position}"
+                call.cancel()
+        except grpc.RpcError as error:
+            newcomer = f"ends with {error.code().name}"
+        states = []
+        self.channel.subscribe(states.append)
+        self.stop_event.wait(1)
+        stack = traceback.format_stack(sys._current_frames()[self.ident]) if self.is_alive() else ["has ended"]
+        return (f"{self.name} stands at {self.position}; a newcomer there {newcomer}; the daemon has "
+                f"{subscriptions_count} subscriptions; its channel is {states}; its thread: {''.join(stack[-3:])}")
 
     def close(self):
         self.stop_event.set()
