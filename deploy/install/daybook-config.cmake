@@ -45,7 +45,7 @@ if(NOT TARGET daybook::shared)
     IMPORTED_LOCATION "${_daybook_prefix}/lib/libdaybook.a"
     IMPORTED_LINK_INTERFACE_LANGUAGES "C"
     INTERFACE_INCLUDE_DIRECTORIES "${_daybook_includes}"
-    INTERFACE_LINK_LIBRARIES "grpc;gpr;upb;Threads::Threads")
+    INTERFACE_LINK_LIBRARIES "grpc;gpr;upb;ssl;crypto;Threads::Threads")
 
   add_library(daybook::daybook INTERFACE IMPORTED)
   if(DAYBOOK_USE_STATIC_LIBS)

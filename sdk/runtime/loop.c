@@ -37,6 +37,21 @@ void daybook__core_unref(void) {
     grpc_shutdown();
 }
 
+bool daybook__thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context,
+                           daybook_status *ret_status) {
+    assert(strlen(name) <= 15);
+    sigset_t previous;
+    block_signals(&previous);
+    int error = pthread_create(thread, NULL, run, context);
+    restore_signals(&previous);
+    if (error != 0) {
+        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "cannot make a thread: %s", strerror(error));
+        return false;
+    }
+    pthread_setname_np(*thread, name);
+    return true;
+}
+
 #ifdef __SANITIZE_THREAD__
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
@@ -131,25 +146,16 @@ static void loop_free(struct loop *loop) {
 }
 
 bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status) {
-    assert(strlen(name) <= 15);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     loop->timers = (struct timers){0};
     atomic_init(&loop->holds_count, 0);
     loop->closing = false;
     pthread_mutex_init(&loop->mutex, NULL);
     pthread_cond_init(&loop->changed, NULL);
-    sigset_t previous;
-    block_signals(&previous);
-    int error = pthread_create(&loop->thread, NULL, run, loop);
-    restore_signals(&previous);
-    if (error != 0) {
-        grpc_completion_queue_shutdown(loop->queue);
-        loop_free(loop);
-        daybook_status_set(ret_status, DAYBOOK_RESOURCE_EXHAUSTED, "cannot make a thread: %s", strerror(error));
-        return false;
-    }
-    pthread_setname_np(loop->thread, name);
-    return true;
+    if (daybook__thread_start(&loop->thread, name, run, loop, ret_status)) return true;
+    grpc_completion_queue_shutdown(loop->queue);
+    loop_free(loop);
+    return false;
 }
 
 void daybook__loop_close(struct loop *loop) {

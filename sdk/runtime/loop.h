@@ -39,8 +39,12 @@ struct loop {
 void daybook__core_ref(void);
 void daybook__core_unref(void);
 
-/* Starts a loop; core must be referenced until it is closed. `name` is the thread's, at most 15 characters. Its thread
- * blocks every signal that is not a fault of its own, so that a program's handlers run on the program's own threads. */
+/* Starts a thread; `name` has at most 15 characters. It blocks every signal that is not a fault of its own, so that a
+ * program's handlers run on the program's own threads. */
+DAYBOOK_MUST_USE bool daybook__thread_start(pthread_t *thread, const char *name, void *(*run)(void *context),
+                                            void *context, daybook_status *ret_status);
+
+/* Starts a loop with such a thread; core must be referenced until it is closed. */
 DAYBOOK_MUST_USE bool daybook__loop_open(struct loop *loop, const char *name, daybook_status *ret_status);
 
 /* Runs what has been started to its completion and joins the thread. Nobody holds the loop but its owner, no timer may run,

@@ -10,6 +10,7 @@
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
 #include "sdk/runtime/server_call.h"
+#include "sdk/runtime/server_tls.h"
 #include "sdk/runtime/wait.h"
 
 /* Far longer than a client takes to send its next call after an answer, for machines that have other things to do. */
@@ -37,6 +38,7 @@ void daybook__server_queue_has_become_idle(struct daybook_server *server) {
 /* Frees what `open` has made; the core must be down, if there is one. */
 static void free_server(struct daybook_server *server) {
     if (server->core != NULL) grpc_server_destroy(server->core);
+    daybook__server_tls_close(server->tls);
     daybook__loops_close(server->loops, server->queues_count);
     for (uint32_t i = 0; i < server->queues_count; i++) daybook__server_queue_close(&server->queues[i]);
     daybook__server_accept_close(server);
@@ -79,8 +81,9 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
     server->shutdown.complete = complete_shutdown;
     server->without_reflection = resolved.without_reflection != 0;
     server->core = daybook__server_core_create(&resolved);
-    if (!open_queues(server, resolved.threads_count, ret_status) ||
-        !daybook__server_core_listen(server->core, &resolved, &server->port, ret_status)) {
+    if ((resolved.tls != NULL && !daybook__server_tls_open(&resolved, &server->tls, ret_status)) ||
+        !open_queues(server, resolved.threads_count, ret_status) ||
+        !daybook__server_core_listen(server->core, &resolved, server->tls, &server->port, ret_status)) {
         /* Without a queue there is no listener either, so nothing has to be shut down. */
         if (server->queues_count > 0) return daybook_server_close(server);
         free_server(server);
@@ -138,6 +141,7 @@ bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
         server->reflection = daybook__reflection_open(server, ret_status);
         if (server->reflection == NULL) return false;
     }
+    if (server->tls != NULL && !daybook__server_tls_watch(server->tls, ret_status)) return false;
     if (!daybook__server_accept_open(server, ret_status)) return false;
     daybook__health_start(server->health);
     server->started = true;
@@ -166,6 +170,14 @@ daybook_server_counts daybook_server_count(const daybook_server *server) {
         counts.calls_open += started - ended;
     }
     return counts;
+}
+
+bool daybook_server_tls_reload(daybook_server *server, daybook_status *ret_status) {
+    return server->tls == NULL || daybook__server_tls_reload(server->tls, ret_status);
+}
+
+daybook_server_tls_counts daybook_server_tls_count(const daybook_server *server) {
+    return server->tls == NULL ? (daybook_server_tls_counts){0} : daybook__server_tls_count(server->tls);
 }
 
 /* --- Drain and close ---------------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 struct health;
 struct reflection;
 struct server_arming;
+struct server_tls;
 
 /* A method with the handlers that serve it. */
 struct server_method {
@@ -41,6 +42,7 @@ struct daybook_server {
     struct loop loops[DAYBOOK__THREADS_MAX];
     struct server_queue *queues; /* one for each loop */
     uint32_t queues_count;
+    struct server_tls *tls; /* NULL: connections are not encrypted */
     uint16_t port;
     bool started;         /* set when nothing above the mutex changes any more */
     atomic_bool draining; /* calls that arrive now are parked */

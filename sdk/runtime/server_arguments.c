@@ -11,7 +11,7 @@
 #include <grpc/grpc_security.h>
 
 #include "sdk/runtime/options.h"
-#include "sdk/runtime/tls.h"
+#include "sdk/runtime/server_tls.h"
 
 /* A client that pings too often is told to be calm (GOAWAY, ENHANCE_YOUR_CALM) at the third time. */
 #define PING_STRIKES_MAX 2u
@@ -109,66 +109,66 @@ static const char *explain(const char *address) {
     return bind_failure != 0 ? strerror(bind_failure) : NULL;
 }
 
-/* --- TLS ---------------------------------------------------------------------------------------------------------- */
-
-/* Whom the server asks for a certificate. One that is shown is always verified. */
-static grpc_ssl_client_certificate_request_type client_certificate(const daybook_tls_options *options,
-                                                                   const struct tls_material *material) {
-    if (material->authorities == NULL) return GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
-    return options->client_certificate_optional != 0 ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
-                                                     : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
-}
-
-/* What of the options a server cannot use; NULL when nothing. */
-static const char *tls_problem(const daybook_tls_options *options, const struct tls_material *material) {
-    if (material->certificate == NULL) return "options tls: a server needs a certificate and its key";
-    if (material->authorities == NULL && options->client_certificate_optional != 0) {
-        return "option tls.client_certificate_optional: there are no authorities for certificates of clients";
-    }
-    return NULL;
-}
-
-/* gRPC speaks TLS 1.2 and 1.3, nothing older, and copies the texts. NULL on failure. */
-static grpc_server_credentials *tls_credentials_create(const daybook_tls_options *options, daybook_status *ret_status) {
-    struct tls_material material;
-    if (!daybook__tls_load(options, &material, ret_status)) return NULL;
-    grpc_server_credentials *credentials = NULL;
-    const char *problem = tls_problem(options, &material);
-    if (problem != NULL) {
-        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT, "%s", problem);
-    } else {
-        const grpc_ssl_pem_key_cert_pair pair = {.private_key = material.key, .cert_chain = material.certificate};
-        credentials =
-            grpc_ssl_server_credentials_create_with_options(grpc_ssl_server_credentials_create_options_using_config(
-                client_certificate(options, &material),
-                grpc_ssl_server_certificate_config_create(material.authorities, &pair, 1)));
-    }
-    daybook__tls_unload(&material);
-    return credentials;
-}
-
 /* --- Listen ------------------------------------------------------------------------------------------------------- */
 
-/* gRPC looks into certificates and keys only when it binds the address. */
 static void set_listen_error(const daybook_server_options *options, daybook_status *ret_status) {
     const char *reason = explain(options->listen);
-    if (reason == NULL && options->tls != NULL) {
-        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
-                           "options tls: the certificate, its key or the authorities are damaged or do not belong "
-                           "together; gRPC's log says more");
-        return;
-    }
     daybook_status_set(ret_status, DAYBOOK_UNAVAILABLE, "cannot listen on %s: %s", options->listen,
                        reason != NULL ? reason : "gRPC's log says why");
 }
 
-bool daybook__server_core_listen(grpc_server *core, const daybook_server_options *options, uint16_t *ret_port,
-                                 daybook_status *ret_status) {
-    grpc_server_credentials *credentials = options->tls == NULL ? grpc_insecure_server_credentials_create()
-                                                                : tls_credentials_create(options->tls, ret_status);
-    if (credentials == NULL) return false;
-    int port = grpc_server_add_http2_port(core, options->listen, credentials);
+/* Returns 0 when it cannot be bound. */
+static int add_port(grpc_server *core, const char *address, struct server_tls *tls) {
+    grpc_server_credentials *credentials =
+        tls == NULL ? grpc_insecure_server_credentials_create() : daybook__server_tls_credentials(tls);
+    int port = grpc_server_add_http2_port(core, address, credentials);
     grpc_server_credentials_release(credentials);
+    return port;
+}
+
+/* One of several addresses, with the port of the first if any will do. */
+static int add_resolved_port(grpc_server *core, const struct addrinfo *address, const char *port,
+                             struct server_tls *tls) {
+    char host[NI_MAXHOST];
+    char text[NI_MAXHOST + 16];
+    if (getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0) return 0;
+    snprintf(text, sizeof text, address->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return add_port(core, text, tls);
+}
+
+/* A name can stand for several addresses. gRPC would bind all of them with the same credentials; each must have its own
+ * (server_tls.h). As with gRPC it is enough that one of them can be bound. */
+static int add_encrypted_ports(grpc_server *core, const char *listen, struct server_tls *tls) {
+    char copy[DAYBOOK__TARGET_BYTES_MAX + 1];
+    char port[16];
+    const char *host = NULL;
+    const char *port_text = NULL;
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    snprintf(copy, sizeof copy, "%s", listen);
+    if (strncmp(listen, "unix", 4) == 0 || !split(copy, &host, &port_text) ||
+        getaddrinfo(host, port_text, &hints, &found) != 0) {
+        return add_port(core, listen, tls);
+    }
+    snprintf(port, sizeof port, "%s", port_text);
+    int bound = 0;
+    int count = 0;
+    for (const struct addrinfo *address = found; address != NULL && count < DAYBOOK__LISTENERS_MAX;
+         address = address->ai_next, count++) {
+        const int added = add_resolved_port(core, address, port, tls);
+        if (bound == 0 && added > 0) {
+            bound = added;
+            snprintf(port, sizeof port, "%d", bound);
+        }
+    }
+    freeaddrinfo(found);
+    return bound;
+}
+
+bool daybook__server_core_listen(grpc_server *core, const daybook_server_options *options, struct server_tls *tls,
+                                 uint16_t *ret_port, daybook_status *ret_status) {
+    const int port =
+        tls == NULL ? add_port(core, options->listen, NULL) : add_encrypted_ports(core, options->listen, tls);
     if (port <= 0) {
         set_listen_error(options, ret_status);
         return false;

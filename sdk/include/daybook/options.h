@@ -14,6 +14,7 @@
 
 #include "daybook/declarations.h"
 #include "daybook/metadata.h"
+#include "daybook/status.h"
 
 DAYBOOK_BEGIN_DECLARATIONS
 
@@ -24,7 +25,8 @@ DAYBOOK_BEGIN_DECLARATIONS
 #define DAYBOOK_TIMEOUT_DEFAULT_MS 5000
 
 /** TLS of a client or a server. Certificates and keys are PEM: each is given as text, or as the file that holds it, never
- * as both. Files are read once, by the function that takes the options. */
+ * as both. Files are read by the function that takes the options; a server reads them again when they change, see
+ * daybook_server_options.tls_reloaded. */
 typedef struct daybook_tls_options {
     /** Whom to trust. A client without it trusts the authorities of its system; a server with it asks its clients for a
      * certificate of these authorities (mutual TLS), one without it asks for none. */
@@ -142,6 +144,12 @@ typedef struct daybook_server_options {
     int without_reflection;
     /** NULL: connections are not encrypted. */
     const daybook_tls_options *tls;
+    /** Hears that files of `tls` have changed: OK, new connections get what is in them now; or what is wrong, and then the
+     * server goes on with what it has, and tries again when they change, or after a minute. The files may be replaced in any
+     * way, also by a link that leads elsewhere, as Kubernetes does. On a thread of the server's own, one at a time, which must
+     * not close the server. NULL: nobody; see daybook_server_tls_count. */
+    void (*tls_reloaded)(const daybook_status *status, void *context);
+    void *tls_reloaded_context; /**< for `tls_reloaded` */
 } daybook_server_options;
 
 DAYBOOK_END_DECLARATIONS

@@ -60,6 +60,23 @@ typedef struct daybook_server_counts {
 /** The counts of this moment. Any thread. */
 daybook_server_counts daybook_server_count(const daybook_server *server);
 
+/** What a server with TLS shows to new connections, for metrics; zeros for one without. */
+typedef struct daybook_server_tls_counts {
+    int64_t expires_s;       /**< when its certificate ends, in seconds since 1970 */
+    uint64_t reloads_count;  /**< how often certificates were taken anew since the start */
+    uint64_t failures_count; /**< how often they could not be, so that those before have stayed */
+} daybook_server_tls_counts;
+
+/** The counts of this moment. Any thread. */
+daybook_server_tls_counts daybook_server_tls_count(const daybook_server *server);
+
+/** Reads the files of the TLS options again, at once, for a program that is told so (SIGHUP). A started server does it by
+ * itself within two seconds after they have changed. New connections then get the new certificate and must satisfy the new
+ * authorities; those that are there go on. False: INVALID_ARGUMENT or RESOURCE_EXHAUSTED, with the file and what is wrong with
+ * it, and everything stays as it was. A server without TLS, or with texts alone, has nothing to read: true. Any thread, but
+ * not inside of `tls_reloaded`. */
+DAYBOOK_MUST_USE bool daybook_server_tls_reload(daybook_server *server, daybook_status *ret_status);
+
 /* --- Unary calls -------------------------------------------------------------------------------------------------- */
 
 /** Answers with a message, which is serialised before this returns. Ends the call: it must not be touched again.

@@ -2,11 +2,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "daybook/call.h"
 #include "daybook/client.h"
 #include "tests/support/certificates.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/unit/sdk/runtime/server_fixture.h"
 
 static struct certificate authority;
@@ -135,18 +135,7 @@ Test(server_tls, a_certificate_may_be_optional_and_is_verified_all_the_same) {
     certificate_free(&strange);
 }
 
-/* --- Files, and what is no TLS ------------------------------------------------------------------------------------ */
-
-Test(server_tls, files_are_read_once) {
-    struct temporary_directory directory = temporary_directory_make();
-    struct temporary_path certificate_file = temporary_path(&directory, "tls.crt");
-    struct temporary_path key_file = temporary_path(&directory, "tls.key");
-    temporary_file_write(certificate_file.text, localhost.certificate_pem, strlen(localhost.certificate_pem));
-    temporary_file_write(key_file.text, localhost.key_pem, strlen(localhost.key_pem));
-    open_server(&(daybook_tls_options){.certificate_file = certificate_file.text, .key_file = key_file.text});
-    temporary_directory_remove(&directory);
-    assert_called_as(&(daybook_tls_options){.authorities_pem = authority.certificate_pem}, "");
-}
+/* --- What is no TLS ----------------------------------------------------------------------------------------------- */
 
 static void assert_not_opened(const daybook_tls_options *tls, const char *words) {
     daybook_status status;
@@ -169,6 +158,25 @@ Test(server_tls, options_that_are_no_tls_open_nothing) {
                       "client_certificate_optional");
     assert_not_opened(&(daybook_tls_options){.certificate_pem = localhost.certificate_pem, .key_pem = stranger.key_pem},
                       "do not belong together");
+}
+
+Test(server_tls, texts_alone_are_what_they_are) {
+    open_server(&(daybook_tls_options){.certificate_pem = localhost.certificate_pem, .key_pem = localhost.key_pem});
+    daybook_status status;
+    cr_assert(daybook_server_tls_reload(fixture.server, &status), "%s", status.message);
+    const daybook_server_tls_counts counts = daybook_server_tls_count(fixture.server);
+    cr_assert_eq(counts.failures_count, 0);
+    cr_assert_gt(counts.expires_s, time(NULL));
+    cr_assert_leq(counts.expires_s, time(NULL) + 1800);
+    assert_called_as(&(daybook_tls_options){.authorities_pem = authority.certificate_pem}, "");
+}
+
+Test(server_tls, a_server_without_tls_has_nothing_to_tell) {
+    open_server(NULL);
+    cr_assert(daybook_server_tls_reload(fixture.server, NULL));
+    const daybook_server_tls_counts counts = daybook_server_tls_count(fixture.server);
+    cr_assert_eq(counts.expires_s, 0);
+    cr_assert_eq(counts.reloads_count, 0);
 }
 
 /* An address that is taken is told as such, also by a server with TLS. */
