@@ -49,6 +49,10 @@ static const struct setting settings[] = {
      0, 600000},
     {"stall-ms", "MILLISECONDS", "after so long without progress of the disk, health is NOT_SERVING; 0: never", "10000",
      SETTING_NUMBER, SETTING_AT(stall_ms), 0, 600000},
+    {"keepalive-ms", "MILLISECONDS", "a connection that has been silent for so long is pinged", "30000", SETTING_NUMBER,
+     SETTING_AT(keepalive_ms), KEEPALIVE_MS_MIN, KEEPALIVE_MS_MAX},
+    {"keepalive-timeout-ms", "MILLISECONDS", "and closed when it does not answer within so long", "10000",
+     SETTING_NUMBER, SETTING_AT(keepalive_timeout_ms), KEEPALIVE_MS_MIN, KEEPALIVE_MS_MAX},
     {"grpc-threads", "COUNT", "threads that answer calls; 0: half as many as there are cores, at most 8", "0",
      SETTING_NUMBER, SETTING_AT(grpc_threads), 0, GRPC_THREADS_COUNT_MAX},
     {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
@@ -269,10 +273,11 @@ void config_log(const struct config *config) {
     log_info("configuration", "version", DAYBOOK_VERSION, "data", config->data, "listen", config->listen, "log_level",
              config->log_level_text, "log_format", config->log_format_text, "event_bytes_max",
              log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "stall_ms",
-             log_number(config->stall_ms), "grpc_threads", log_number(config->grpc_threads), "reader_threads",
-             log_number(config->reader_threads), "retention_interval_ms", log_number(config->retention_interval_ms),
-             "id_index", config->id_index_text, "log_map_bytes", log_number(config->log_map_bytes),
-             "remote_file_system", config->remote_file_system ? "true" : "false", "tls_certificate",
-             text_or_none(config->tls_certificate), "tls_key", text_or_none(config->tls_key), "tls_client_authorities",
-             text_or_none(config->tls_client_authorities));
+             log_number(config->stall_ms), "keepalive_ms", log_number(config->keepalive_ms), "keepalive_timeout_ms",
+             log_number(config->keepalive_timeout_ms), "grpc_threads", log_number(config->grpc_threads),
+             "reader_threads", log_number(config->reader_threads), "retention_interval_ms",
+             log_number(config->retention_interval_ms), "id_index", config->id_index_text, "log_map_bytes",
+             log_number(config->log_map_bytes), "remote_file_system", config->remote_file_system ? "true" : "false",
+             "tls_certificate", text_or_none(config->tls_certificate), "tls_key", text_or_none(config->tls_key),
+             "tls_client_authorities", text_or_none(config->tls_client_authorities));
 }

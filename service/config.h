@@ -24,6 +24,8 @@ struct config {
     uint64_t event_bytes_max;
     uint64_t drain_ms;
     uint64_t stall_ms;
+    uint64_t keepalive_ms;
+    uint64_t keepalive_timeout_ms;
     uint64_t grpc_threads; /* 0: the daemon chooses by the number of cores */
     uint64_t reader_threads;
     uint64_t retention_interval_ms;

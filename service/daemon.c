@@ -152,6 +152,8 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                      .authorities_file = config->tls_client_authorities};
     const daybook_server_options options = {.listen = config->listen,
                                             .message_bytes_max = REQUEST_BYTES_MAX,
+                                            .keepalive_ms = (uint32_t)config->keepalive_ms,
+                                            .keepalive_timeout_ms = (uint32_t)config->keepalive_timeout_ms,
                                             .threads_count = grpc_threads_count(config),
                                             .tls = config->tls_certificate == NULL ? NULL : &tls};
     daemon->api = (struct api){.sequencer = daemon->sequencer,

@@ -75,6 +75,10 @@
 #define PROGRESS_INTERVAL_MS 500
 /* A backup whose client takes nothing for so long is given up, because the retention waits for its end. */
 #define BACKUP_STALL_MS 300000
+/* A connection whose client is gone without a word is closed after the silence and the time to answer: 30 + 10 seconds by
+ * default. Less than a second would be a load of its own. */
+#define KEEPALIVE_MS_MIN 1000
+#define KEEPALIVE_MS_MAX 600000
 /* The daemon connects to its own port so often, and gives it so long to answer. After so many failures in a row it takes the
  * port for deaf and exits: 2 + 3 * 4 = 14 seconds after the port went deaf at the latest. A failure is one only if the server
  * has accepted nobody in the meantime. */

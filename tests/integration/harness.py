@@ -64,14 +64,15 @@ def wait_until(condition, what):
 
 
 class Daemon:
-    """A daybookd of the test's own, on a free port; with descriptors_max, with so few of them."""
+    """A daybookd of the test's own, on a free port; with descriptors_max, with so few of them; `prefix` is a command that starts
+    another."""
 
-    def __init__(self, data, *flags, port=0, binary=DAYBOOKD, environment=None, descriptors_max=None):
+    def __init__(self, data, *flags, port=0, binary=DAYBOOKD, environment=None, descriptors_max=None, prefix=()):
         self.data = data
         self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="daybookd-", suffix=".log", delete=False)
         limits = [] if descriptors_max is None else ["prlimit", f"--nofile={descriptors_max}:{descriptors_max}"]
         self.process = subprocess.Popen(
-            [*limits, binary, "--data", data, "--listen", f"127.0.0.1:{port}", *flags],
+            [*prefix, *limits, binary, "--data", data, "--listen", f"127.0.0.1:{port}", *flags],
             stdin=subprocess.DEVNULL, stderr=self.log, env={**os.environ, **(environment or {})})
         self.port = int(wait_until(self._port_found, "the daemon's port"))
         self.address = f"127.0.0.1:{self.port}"
