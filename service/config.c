@@ -18,7 +18,7 @@ enum setting_kind {
     SETTING_ID_INDEX,
     SETTING_NUMBER,
     SETTING_SWITCH,
-    SETTING_TASK_TEXT, /* something to do: a flag alone, no variable */
+    SETTING_TASK_TEXT, /* of one start: a flag alone, no variable */
     SETTING_TASK_SWITCH
 };
 
@@ -77,6 +77,8 @@ static const struct setting settings[] = {
      SETTING_AT(verify), 0, 0},
     {"restore", "FILE", "make a store of a backup in DIR, which has none, and end; -: from standard input", NULL,
      SETTING_TASK_TEXT, SETTING_AT(restore), 0, 0},
+    {"accept-loss", NULL, "serve a store that has lost its newest commits; their positions are given anew", "false",
+     SETTING_TASK_SWITCH, SETTING_AT(accept_loss), 0, 0},
 };
 
 enum { SETTINGS_COUNT = sizeof settings / sizeof settings[0], OPTION_KEY_FIRST = 0x100 };
@@ -209,13 +211,14 @@ static error_t option_parse(int key, char *argument, struct argp_state *state) {
 
 static const char documentation[] =
     "daybookd: an event store for microservices, on gRPC and LMDB."
-    "\vEach option but --verify and --restore is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag wins over its "
-    "variable.\n\n"
+    "\vEach option but --verify, --restore and --accept-loss is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag "
+    "wins over its variable.\n\n"
     "Certificates and keys are read at the start alone: a new one takes a restart.\n\n"
     "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n\n"
-    "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged or of another format, 69 "
+    "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged, has lost "
+    "what was acknowledged, or is of another format, 69 "
     "the address cannot be bound, 70 out of memory or threads, or the own port no longer answers, 73 the directory cannot "
-    "be used, 74 the disk failed, 75 another daemon holds the directory.";
+    "be used, 74 the disk failed or a page in use is damaged, 75 another daemon holds the directory.";
 
 static result flags(int argc, char **argv, struct config *config, struct problem *ret_problem) {
     struct argp_option options[SETTINGS_COUNT + 1] = {{0}};

@@ -38,6 +38,8 @@ struct config {
     /* What to do instead of serving. Flags alone: a variable would do it at every start. */
     bool verify;
     const char *restore; /* a backup's file; NULL: do not */
+    /* Serves a store that has lost commits. A flag alone, too: it is a decision about one start. */
+    bool accept_loss;
 };
 
 /* Parses; --help and --version print and exit 0. FAILURE_INPUT: the problem says which setting is wrong and what is

@@ -44,6 +44,7 @@ struct daemon {
     atomic_bool port_is_deaf;
     uint64_t stall_ms;
     bool is_stalled;
+    bool store_failed;
     uint64_t work_count; /* at the last rest */
     bool memory_used;    /* since memory was given back */
 };
@@ -112,6 +113,7 @@ static result index_prepare(struct daemon *daemon, uint64_t ids_window, struct p
 static result rooms_open(struct daemon *daemon, const struct config *config, struct problem *ret_problem) {
     const struct store_options store_options = {.directory = config->data,
                                                 .map_bytes = config->log_map_bytes,
+                                                .loss_accepted = config->accept_loss,
                                                 .remote_file_system_allowed = config->remote_file_system};
     TRY(store_open(&store_options, &daemon->store, ret_problem));
     TRY(index_prepare(daemon, config->ids_window, ret_problem));
@@ -241,8 +243,16 @@ static void stall_watch(struct daemon *daemon) {
     }
 }
 
+/* A store that nobody writes to does not notice by itself that its first pages are damaged. */
+static void store_watch(struct daemon *daemon) {
+    if (daemon->store_failed || !failed(store_check(daemon->store))) return;
+    daemon->store_failed = true;
+    on_storage_failed(daemon, FAILURE_STORAGE);
+}
+
 void daemon_rest(struct daemon *daemon) {
     stall_watch(daemon);
+    store_watch(daemon);
     const uint64_t work_count =
         sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
     index_names_rest(daemon->index, clock_monotonic_ns());

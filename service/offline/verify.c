@@ -59,6 +59,7 @@ static void child_run(const struct offline_options *options, struct shared *shar
     const struct rlimit none = {0};
     const struct store_options store_options = {.directory = options->directory,
                                                 .map_bytes = options->map_bytes,
+                                                .is_inspected = true,
                                                 .remote_file_system_allowed = options->remote_file_system_allowed};
     struct store *store = NULL;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

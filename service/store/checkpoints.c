@@ -44,7 +44,7 @@ result store_checkpoint_put(struct store *store, const struct checkpoint *checkp
     memcpy(bytes + sizeof stored, &checksum, sizeof checksum);
     MDB_val key = name_key(checkpoint->consumer);
     MDB_val value = {.mv_size = sizeof bytes, .mv_data = bytes};
-    TRY(environment_result(
+    TRY(environment_write_result(
         mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_CHECKPOINTS], &key, &value, 0),
         "store a checkpoint"));
     store->bytes_written += key.mv_size + value.mv_size + OVERHEAD_BYTES;

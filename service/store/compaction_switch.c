@@ -1,6 +1,7 @@
 /* compaction_switch.c: the moment in which the copy becomes the log. */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -49,6 +50,22 @@ static result rest_copy(struct compaction *compaction, MDB_txn *transaction, uin
     return RESULT_OK;
 }
 
+/* The copy has a mark of its own before it becomes the log. */
+static result target_mark(struct compaction *compaction) {
+    struct log_environment *target = compaction->target;
+    MDB_txn *transaction;
+    char *path = NULL;
+    TRY(environment_result(mdb_txn_begin(target->environment.handle, NULL, MDB_RDONLY, &transaction), "mark the copy"));
+    const uint64_t number = mdb_txn_id(transaction);
+    mdb_txn_abort(transaction);
+    if (target->mark_descriptor < 0) {
+        if (asprintf(&path, "%s/log.new", compaction->store->directory.path) < 0) return failure_result(FAILURE_MEMORY);
+        target->mark_descriptor = commit_mark_open(path);
+        free(path);
+    }
+    return log_environment_mark(target, number, compaction->position_copied, true);
+}
+
 /* Synced when it returns, also what was not enough: the next steps go on from there. */
 static result rest_commit(struct compaction *compaction, struct copy_budget *budget, bool *ret_is_complete) {
     struct environment *target = &compaction->target->environment;
@@ -67,6 +84,7 @@ static result rest_commit(struct compaction *compaction, struct copy_budget *bud
         return outcome;
     }
     TRY(environment_commit(target, transaction, budget->bytes));
+    if (*ret_is_complete) TRY(target_mark(compaction));
     atomic_store(&compaction->events_count, position_last);
     atomic_store(&compaction->events_copied_count, compaction->position_copied);
     return RESULT_OK;

@@ -13,75 +13,40 @@
 #include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/environment.h"
+#include "service/store/meta_page.h"
 
-/* LMDB 0.9's meta page: a page header of 16 bytes, then MDB_meta. The two metas are the file's first two pages; a
- * commit writes the older one. Offsets count from the start of the page; numbers are native. */
-enum {
-    META_FLAGS_OFFSET = 10, /* 2 bytes of the page header */
-    META_MAGIC_OFFSET = 16,
-    META_VERSION_OFFSET = 20,
-    META_PAGE_BYTES_OFFSET = 40,
-    META_LAST_PAGE_OFFSET = 136,
-    META_TRANSACTION_OFFSET = 144,
-    META_BYTES = 152,
-};
-#define META_FLAG           0x08u
-#define META_MAGIC          0xBEEFC0DEu
-#define META_VERSION        1u
-#define META_PAGE_BYTES_MIN 256u
-#define META_PAGE_BYTES_MAX 65536u
-
-struct meta {
-    uint16_t flags;
-    uint32_t magic;
-    uint32_t version;
-    uint32_t page_bytes;
-    uint64_t last_page;
-    uint64_t transaction;
-};
-
-/* A file that ends before the page gives one that is not sound. */
-static result meta_read(int descriptor, uint64_t offset, const char *file, struct meta *ret_meta,
+static result meta_read(int descriptor, uint64_t offset, const char *file, struct meta_page *ret_meta,
                         struct problem *ret_problem) {
-    uint8_t page[META_BYTES] = {0};
-    if (pread(descriptor, page, sizeof page, (off_t)offset) < 0) {
-        problem_set(ret_problem, "cannot read %s: %s", file, strerror(errno));
-        return failure_result(FAILURE_STORAGE);
-    }
-    memcpy(&ret_meta->flags, page + META_FLAGS_OFFSET, sizeof ret_meta->flags);
-    memcpy(&ret_meta->magic, page + META_MAGIC_OFFSET, sizeof ret_meta->magic);
-    memcpy(&ret_meta->version, page + META_VERSION_OFFSET, sizeof ret_meta->version);
-    memcpy(&ret_meta->page_bytes, page + META_PAGE_BYTES_OFFSET, sizeof ret_meta->page_bytes);
-    memcpy(&ret_meta->last_page, page + META_LAST_PAGE_OFFSET, sizeof ret_meta->last_page);
-    memcpy(&ret_meta->transaction, page + META_TRANSACTION_OFFSET, sizeof ret_meta->transaction);
-    return RESULT_OK;
-}
-
-static bool meta_is_sound(const struct meta *meta) {
-    return (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC && meta->page_bytes >= META_PAGE_BYTES_MIN &&
-           meta->page_bytes <= META_PAGE_BYTES_MAX && (meta->page_bytes & (meta->page_bytes - 1)) == 0;
+    const result outcome = meta_page_read(descriptor, offset, ret_meta);
+    if (failed(outcome)) problem_set(ret_problem, "cannot read %s: %s", file, strerror(errno));
+    return outcome;
 }
 
 /* Compares the length of an existing file with what its newest meta page says. */
 static result file_check(int descriptor, uint64_t file_bytes, const char *file, struct problem *ret_problem) {
-    struct meta first;
-    struct meta second;
+    struct meta_page first;
+    struct meta_page second;
     TRY(meta_read(descriptor, 0, file, &first, ret_problem));
-    if (!meta_is_sound(&first)) {
+    if (!meta_page_is_sound(&first)) {
         problem_set(ret_problem, "%s is damaged (no LMDB file): restore it from a backup", file);
         return failure_result(FAILURE_CORRUPT);
     }
-    if (first.version != META_VERSION) {
+    if (first.version != META_PAGE_VERSION) {
         problem_set(ret_problem, "%s was written by another version of LMDB (format %" PRIu32 "): use a newer daybookd",
                     file, first.version);
         return failure_result(FAILURE_FORMAT);
     }
     TRY(meta_read(descriptor, first.page_bytes, file, &second, ret_problem));
-    if (!meta_is_sound(&second)) {
+    if (!meta_page_is_sound(&second)) {
         problem_set(ret_problem, "%s is damaged (its second meta page): restore it from a backup", file);
         return failure_result(FAILURE_CORRUPT);
     }
-    const struct meta *newest = first.transaction < second.transaction ? &second : &first;
+    if (!meta_pages_agree(&first, &second)) {
+        problem_set(ret_problem,
+                    "%s is damaged (its meta pages are not of two commits in a row): restore it from a backup", file);
+        return failure_result(FAILURE_CORRUPT);
+    }
+    const struct meta_page *newest = first.transaction < second.transaction ? &second : &first;
     const uint64_t pages_count = file_bytes / first.page_bytes;
     if (pages_count <= newest->last_page) {
         problem_set(ret_problem,

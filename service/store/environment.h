@@ -56,7 +56,7 @@ struct environment_options {
 };
 
 /* Opens or makes the environment. Failures, each with a one-line problem: FAILURE_CORRUPT (the file is shorter than its
- * pages, or no LMDB file), FAILURE_FORMAT (another version of LMDB), FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL
+ * pages, no LMDB file, or its meta pages are not of two commits in a row), FAILURE_FORMAT (another version of LMDB), FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL
  * (a new one would not fit; an existing one opens on a full disk), FAILURE_MEMORY (address space), FAILURE_STORAGE. */
 MUST_USE result environment_open(const struct environment_options *options, struct environment *ret_environment,
                                  struct problem *ret_problem);
@@ -75,6 +75,8 @@ MUST_USE result environment_commit(struct environment *environment, MDB_txn *tra
 
 /* What a code of LMDB means outside of a commit; `action` is for the log line of an error nobody expects. */
 MUST_USE result environment_result(int code, const char *action);
+/* The same where something is written: a damaged page there is FAILURE_STORAGE, because no later write would go better. */
+MUST_USE result environment_write_result(int code, const char *action);
 
 /* Bytes of pages in use, for figures. */
 uint64_t environment_used_bytes(const struct environment *environment);

@@ -148,3 +148,8 @@ result environment_result(int code, const char *action) {
     if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND) return failure_result(FAILURE_CORRUPT);
     return failure_result(FAILURE_STORAGE);
 }
+
+result environment_write_result(int code, const char *action) {
+    const result outcome = environment_result(code, action);
+    return outcome.failure == FAILURE_CORRUPT ? failure_result(FAILURE_STORAGE) : outcome;
+}

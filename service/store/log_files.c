@@ -81,6 +81,7 @@ struct log_paths {
 result log_new_make(const struct directory *directory, struct problem *ret_problem) {
     (void)unlinkat(directory->descriptor, "log.new/data.mdb", 0);
     (void)unlinkat(directory->descriptor, "log.new/lock.mdb", 0);
+    (void)unlinkat(directory->descriptor, "log.new/" COMMIT_MARK_FILE, 0);
     if (mkdirat(directory->descriptor, "log.new", 0750) != 0 && errno != EEXIST) {
         const int error = errno;
         problem_set(ret_problem, "cannot make %s/log.new: %s", directory->path, strerror(error));

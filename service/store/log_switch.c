@@ -60,7 +60,7 @@ result log_exchange(const struct directory *directory) {
 }
 
 static void leftover_remove(const struct directory *directory, const char *name) {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    static const char *const files[] = {"data.mdb", "lock.mdb", COMMIT_MARK_FILE};
     for (size_t index = 0; index < sizeof files / sizeof files[0]; index++) {
         char path[64];
         (void)snprintf(path, sizeof path, "%s/%s", name, files[index]);

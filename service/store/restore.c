@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "service/store/backup_reader.h"
+#include "service/store/commit_mark.h"
 #include "service/store/verification.h"
 
 #define WORK_NAME "restore.new"
@@ -30,7 +31,7 @@ struct restore {
 
 static void work_remove(const struct restore *restore) {
     static const char *const files[] = {
-        "log/data.mdb", "log/lock.mdb", "log.new/data.mdb", "log.new/lock.mdb", "FORMAT",
+        "log/data.mdb", "log/lock.mdb", "log.new/data.mdb", "log.new/lock.mdb", "log/" COMMIT_MARK_FILE, "FORMAT",
         "FORMAT.new",   "LOCK",         "backup.rows"};
     static const char *const folders[] = {"log", "log.new"};
     char path[64];

@@ -2,7 +2,7 @@
  *
  *   DIR/FORMAT          "daybook store 1\n<store id>\n"; written once, by write, fsync, rename, fsync of the directory
  *   DIR/LOCK            flock: one daemon a directory
- *   DIR/log/            LMDB: events, streams, checkpoints, meta
+ *   DIR/log/            LMDB: events, streams, checkpoints, meta; and COMMIT, the mark of the last commit, see commit_mark.h
  *   DIR/log.new/        a log that is being made, or one that another has replaced: thrown away when the store is opened
  *   DIR/log.old/        a log that is being replaced, where a file system cannot exchange two directories; see log_switch.c
  *   DIR/index/          LMDB: the index, derived from the log; see index.h
@@ -39,11 +39,13 @@ struct store_options {
     uint64_t map_bytes;    /* 0: LOG_MAP_BYTES_DEFAULT */
     bool remote_file_system_allowed;
     const char *new_store_id; /* of the store when there is none yet, 36 characters; NULL: one of its own */
+    bool is_inspected;        /* to be looked at: nothing is repaired */
+    bool loss_accepted;       /* a log that has lost commits is opened, and its last one is the last */
 };
 
 /* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another
  * daemon), FAILURE_FORMAT (newer or foreign; nothing is touched), FAILURE_CORRUPT (a file is shorter than LMDB's pages
- * say: checked before mapping), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable,
+ * say, or its meta pages are damaged: checked before mapping; or commits are lost: the positions are named), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable,
  * remote), FAILURE_MEMORY (address space). */
 MUST_USE result store_open(const struct store_options *options, struct store **ret_store, struct problem *ret_problem);
 
@@ -57,10 +59,12 @@ const char *store_directory(const struct store *store);
 
 /* --- Writing: one transaction at a time. -------------------------------------------------------------------------- */
 
+/* FAILURE_STORAGE: also when what the last commit left is not there any more. */
 MUST_USE result store_begin(struct store *store);
 /* The last position as the transaction sees it, 0 in an empty store. */
 uint64_t store_position_last(const struct store *store);
-/* Stores the record with the position after the last one, and its checksum. Asserts that positions have no gap. */
+/* Stores the record with the position after the last one, and its checksum. Asserts that positions have no gap. A damaged page
+ * where something is to be written is FAILURE_STORAGE, here and in the other functions that write: nobody else can be served. */
 MUST_USE result store_append(struct store *store, uint64_t position, struct bytes record);
 /* How far a consumer has come. */
 struct checkpoint {
@@ -101,6 +105,10 @@ MUST_USE result store_stream_put(struct store *store, struct bytes stream, const
  * see above. In each case the transaction is over. */
 MUST_USE result store_commit(struct store *store);
 void store_abort(struct store *store);
+
+/* Whether the pages that lead to all others are still those of the last commit; each store_begin looks, too. FAILURE_STORAGE:
+ * the process must end, as after a failed commit. Any thread. */
+MUST_USE result store_check(struct store *store);
 
 /* --- Reading: short transactions, never at a client's pace. ------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 
 #include "service/base/limits.h"
 #include "service/record/record.h"
+#include "service/store/commit_mark.h"
 #include "service/store/directory.h"
 #include "service/store/environment.h"
 #include "service/store/rewrites.h"
@@ -51,6 +52,10 @@ struct log_environment {
     struct environment environment;
     struct tables tables;
     atomic_uint references_count;
+    int mark_descriptor; /* of COMMIT; -1: it cannot be written, which was said */
+    pthread_mutex_t mark_mutex;
+    bool has_mark; /* guarded, as the next */
+    struct commit_mark mark;
 };
 
 struct compaction;
@@ -119,6 +124,14 @@ MUST_USE result log_environment_open(const struct environment_options *options, 
 struct log_environment *log_environment_ref(struct log_environment *log);
 /* The last reference closes; with an old log of many gigabytes that takes a while. NULL is allowed. Returns NULL. */
 struct log_environment *log_environment_unref(struct log_environment *log);
+
+/* Marks the last commit (commit_mark.h), in memory and, `is_written`, in COMMIT. The writing thread's. FAILURE_STORAGE: LMDB's file
+ * does not have that commit. */
+MUST_USE result log_environment_mark(struct log_environment *log, uint64_t transaction, uint64_t position,
+                                     bool is_written);
+/* Whether LMDB's file still has the last commit that was marked; FAILURE_STORAGE: it is damaged, which a log line tells. Any
+ * thread that has a reference. */
+MUST_USE result log_environment_check(struct log_environment *log);
 
 /* --- readers.c -------------------------------------------------------------------------------------------------------- */
 

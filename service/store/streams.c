@@ -137,7 +137,7 @@ result store_stream_put(struct store *store, struct bytes stream, const struct s
     bit_set(store, stream);
     const int code = mdb_put(store->transaction, store_log(store)->tables.handles[TABLE_STREAMS], &key, &value, 0);
     free(bytes);
-    TRY(environment_result(code, "store the row of a stream"));
+    TRY(environment_write_result(code, "store the row of a stream"));
     store->bytes_written += key.mv_size + size + OVERHEAD_BYTES;
     return RESULT_OK;
 }
