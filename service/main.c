@@ -7,6 +7,7 @@
 #include "service/offline/offline.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
+#include "service/store/map_faults.h"
 
 #define REST_INTERVAL_MS 1000
 /* Answers that are on their way get this long when the disk or the port has failed. */
@@ -28,8 +29,10 @@ static int serve(const struct config *config, struct signals *signals) {
     enum daemon_exit code = DAEMON_EXIT_OK;
     const int64_t begun_ns = clock_monotonic_ns();
     const uint64_t descriptors_count = process_descriptors_raise();
+    map_faults_install(DAEMON_EXIT_DATA, DAEMON_EXIT_STORAGE);
     struct daemon *daemon = daemon_open(config, signals, &code, &problem);
     if (daemon == NULL) return fail(code, &problem);
+    map_faults_exit_code(DAEMON_EXIT_STORAGE);
     log_info("serving", "port", log_number(daemon_port(daemon)), "started_ms",
              log_number((uint64_t)(clock_monotonic_ns() - begun_ns) / 1000000), "descriptors_max",
              log_number(descriptors_count), "tls", tls_text(config));

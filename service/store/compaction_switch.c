@@ -96,6 +96,7 @@ static void target_publish(struct compaction *compaction) {
     free(target->file);
     target->file = compaction->file_after;
     compaction->file_after = NULL;
+    environment_renamed(target);
     target->reserve_bytes = compaction->source->environment.reserve_bytes;
     const uint64_t before_bytes = disk_bytes(&compaction->source->environment);
     const uint64_t after_bytes = disk_bytes(target);

@@ -13,6 +13,7 @@
 #include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/environment.h"
+#include "service/store/map_faults.h"
 #include "service/store/meta_page.h"
 
 static result meta_read(int descriptor, uint64_t offset, const char *file, struct meta_page *ret_meta,
@@ -176,6 +177,16 @@ static void figures_read(struct environment *environment) {
     environment->file_bytes = fstat(environment->descriptor, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
+static void on_assertion(MDB_env *handle, const char *text) {
+    map_faults_assertion((uint32_t)(uintptr_t)mdb_env_get_userctx(handle), text);
+}
+
+static void faults_watch(struct environment *environment, const char *note) {
+    environment->watch = map_faults_watch(environment->descriptor, environment->map_bytes, environment->file, note);
+    (void)mdb_env_set_userctx(environment->handle, (void *)(uintptr_t)environment->watch);
+    (void)mdb_env_set_assert(environment->handle, on_assertion);
+}
+
 result environment_open(const struct environment_options *options, struct environment *ret_environment,
                         struct problem *ret_problem) {
     assert(options->map_bytes > 0);
@@ -203,6 +214,7 @@ result environment_open(const struct environment_options *options, struct enviro
         return open_failure(options, code, map_bytes, ret_problem);
     }
     figures_read(&environment);
+    faults_watch(&environment, options->damage_note);
     descriptors_close_on_exec(&environment, options->directory);
     int readers_dead_count = 0;
     if (mdb_reader_check(environment.handle, &readers_dead_count) == MDB_SUCCESS && readers_dead_count > 0) {
@@ -220,7 +232,13 @@ result environment_open(const struct environment_options *options, struct enviro
     return RESULT_OK;
 }
 
+void environment_renamed(struct environment *environment) {
+    map_faults_unwatch(environment->watch);
+    faults_watch(environment, NULL);
+}
+
 void environment_close(struct environment *environment) {
+    map_faults_unwatch(environment->watch);
     if (environment->handle != NULL) mdb_env_close(environment->handle);
     free(environment->file);
     *environment = (struct environment){0};

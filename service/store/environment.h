@@ -10,6 +10,7 @@
  * - The reserve: growth stops while the file system has less than this left, so that others (the index keeps a
  *   smaller one, logs, repairs) still have room when appends are refused.
  * - Descriptors are closed on exec.
+ * - A damaged page that leads LMDB astray ends the process with a line (map_faults.h).
  * - One table maps LMDB's codes to failures.
  *
  * Flags: MDB_NOTLS only. NOSYNC, NOMETASYNC, WRITEMAP and MAPASYNC lose acknowledged commits in a power cut.
@@ -44,6 +45,7 @@ struct environment {
     uint64_t map_bytes;
     uint64_t page_bytes;
     uint64_t reserve_bytes;
+    uint32_t watch; /* of map_faults.h */
 };
 
 struct environment_options {
@@ -53,6 +55,7 @@ struct environment_options {
     bool must_exist;        /* a missing or empty data.mdb is FAILURE_CORRUPT instead of a new environment */
     uint64_t reserve_bytes; /* kept free on the file system; 0: ENVIRONMENT_RESERVE_BYTES */
     uint32_t tables_count_max;
+    const char *damage_note; /* a file that is made when a damaged page ends the process (map_faults.h); NULL: none */
 };
 
 /* Opens or makes the environment. Failures, each with a one-line problem: FAILURE_CORRUPT (the file is shorter than its
@@ -60,6 +63,9 @@ struct environment_options {
  * (a new one would not fit; an existing one opens on a full disk), FAILURE_MEMORY (address space), FAILURE_STORAGE. */
 MUST_USE result environment_open(const struct environment_options *options, struct environment *ret_environment,
                                  struct problem *ret_problem);
+
+/* The directory has another name now, and `file` says so. */
+void environment_renamed(struct environment *environment);
 
 /* Every transaction and cursor must have ended. A zeroed environment is allowed. */
 void environment_close(struct environment *environment);

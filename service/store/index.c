@@ -118,7 +118,10 @@ static result try_open(struct index_part *index, const struct index_options *opt
         problem_set(ret_problem, "it was found damaged");
         return failure_result(FAILURE_CORRUPT);
     }
+    char damage_note[PATH_BYTES];
+    TRY(path_of(index->directory, DAMAGED_FILE, damage_note));
     const struct environment_options environment_options = {
+        .damage_note = damage_note,
         .directory = index->directory,
         .map_bytes = options->map_bytes != 0 ? options->map_bytes : INDEX_MAP_BYTES_DEFAULT,
         .map_may_shrink = options->map_bytes == 0,
@@ -149,11 +152,17 @@ static result open_or_begin_anew(struct index_part *index, const struct index_op
     struct problem problem = {.text = ""};
     result outcome = try_open(index, options, &problem);
     if (is_worth_anew(outcome)) {
-        log_warn("the index is begun anew", "directory", index->directory, "reason", problem.text);
+        log_warn("the index is begun anew", "directory", index->directory, "reason",
+                 problem.text[0] != '\0' ? problem.text : failure_name(outcome.failure));
         TRY(discard(index->directory, ret_problem));
+        problem_set(&problem, "%s", "");
         outcome = try_open(index, options, &problem);
     }
-    if (failed(outcome)) problem_set(ret_problem, "cannot open the index in %s: %s", index->directory, problem.text);
+    if (failed(outcome)) {
+        const bool is_told = problem.text[0] != '\0';
+        problem_set(ret_problem, "cannot open the index in %s: %s%s", index->directory,
+                    is_told ? problem.text : failure_name(outcome.failure), is_told ? "" : "; see the log lines");
+    }
     return outcome;
 }
 

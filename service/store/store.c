@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "service/base/checksum.h"
 #include "service/base/failpoint.h"
@@ -80,7 +81,14 @@ static result log_read(struct store *store, MDB_txn *transaction, char ret_store
 static result mark_begin(struct store *store, const char *path, const struct store_options *options,
                          uint64_t transaction, struct problem *ret_problem) {
     struct log_environment *log = store_log(store);
+    struct commit_mark newest;
     if (!options->is_inspected) log->mark_descriptor = commit_mark_open(path);
+    /* The mark of a commit whose loss was accepted is no mark any more. */
+    if (log->mark_descriptor >= 0 && commit_mark_read(log->mark_descriptor, &newest) &&
+        newest.transaction > transaction && ftruncate(log->mark_descriptor, 0) != 0) {
+        problem_set(ret_problem, "cannot write %s/" COMMIT_MARK_FILE, path);
+        return failure_result(FAILURE_STORAGE);
+    }
     const result marked = log_environment_mark(log, transaction, store->position_committed, !options->is_inspected);
     return failed(marked) ? store_read_failed(store, marked, ret_problem) : RESULT_OK;
 }

@@ -139,8 +139,10 @@ Test(store_open, a_log_with_events_is_never_begun_anew) {
     cr_assert_neq(access(in_data("FORMAT").text, F_OK), 0, "nothing is written");
 }
 
+/* Without the mark from which they could be repaired (commit_mark_test.c). */
 Test(store_open, damaged_meta_pages_are_found) {
     make_store(100);
+    cr_assert_eq(unlink(in_data("log/COMMIT").text), 0);
     const struct temporary_path file = in_data("log/data.mdb");
     size_t size = 0;
     uint8_t *whole = temporary_file_read(file.text, &size);
