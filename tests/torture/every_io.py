@@ -1,0 +1,230 @@
+"""The n-th call on a file fails, once and for ever, for every n until the workload passes without a failure.
+
+Usage: every_io.py [--stride N] [--seed N] [--from N] [--only NAME,...]
+
+Three short workloads: `serve` on an empty directory (appends of all kinds, settings, a deletion, an erasure, a backup, a
+verification, a compaction, a rebuild of the index, a stop), `restart` (on what such a run has left) and `restore`. Whatever
+fails, the daemon answers truthfully or ends with its documented code; then it is started without faults, serves, and has what
+was acknowledged, nothing that was refused, and what nobody knows wholly or not at all. With --stride only every so many calls
+fail, the first chosen by the seed.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent import futures
+
+import io_workload
+from campaign import EXIT_STORAGE
+from io_workload import BINARY, IO_FAULTS, harness
+
+KINDS = [("EIO", "once"), ("EIO", "ever"), ("ENOSPC", "once"), ("ENOSPC", "ever")]
+WORKERS_COUNT = 2
+PROBLEMS_COUNT_MAX = 20
+COPY = "copy"
+
+
+def memory_directory():
+    """Where files are fastest: what fails here is not the disk."""
+    shared = "/dev/shm"
+    if os.path.isdir(shared) and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1 << 30:
+        return shared
+    return None
+
+
+class Round:
+    """One run of a workload in a directory of its own."""
+
+    def __init__(self, number, error, duration):
+        self.number, self.error, self.duration = number, error, duration
+        self.directory = tempfile.mkdtemp(prefix="daybook-io-", dir=memory_directory())
+        self.data = os.path.join(self.directory, "data")
+        self.report = os.path.join(self.directory + ".report")
+        self.problems = []
+
+    @property
+    def environment(self):
+        if self.number == 0:
+            return {}
+        return {"LD_PRELOAD": str(IO_FAULTS), "DAYBOOK_IO_FAULT": f"{self.number} {self.error} {self.duration}",
+                "DAYBOOK_IO_FILES": self.directory, "DAYBOOK_IO_REPORT": self.report}
+
+    def failed_call(self):
+        """What failed, or None when the workload made fewer calls."""
+        path = pathlib.Path(self.report)
+        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+    def problem(self, text):
+        self.problems.append(text)
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+        pathlib.Path(self.report).unlink(missing_ok=True)
+
+
+def check_code(this, code, what):
+    """The disk failed: it says so, or it was not needed."""
+    if code not in (0, EXIT_STORAGE):
+        this.problem(f"{what} ended with {code}")
+
+
+def serve(this, ledger=None):
+    """The workload under the fault, then without it what is there."""
+    ledger = ledger or io_workload.Ledger()
+    daemon, words = None, ""
+    try:
+        daemon = harness.Daemon(this.data, *io_workload.FLAGS, binary=BINARY, environment=this.environment)
+    except AssertionError as error:
+        words = str(error)
+        if f"daybookd ended with {EXIT_STORAGE}:" not in words:
+            this.problem(f"the start: {words[-400:]}")
+    if daemon is not None:
+        io_workload.run(daemon, ledger, this)
+        check_code(this, daemon.stop(), f"the stop ({daemon.log_text()[-300:]})")
+        os.unlink(daemon.log.name)
+    io_workload.after(ledger, this)
+
+
+def restart(this, template):
+    """The same on a store that has been used."""
+    directory, ledger = template
+    shutil.copytree(os.path.join(directory, "data"), this.data)
+    serve(this, ledger.copy())
+
+
+def task(this, *flags, environment=None):
+    done = subprocess.run([BINARY, "--data", this.data, *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, timeout=harness.PATIENCE_SECONDS,
+                          env={**os.environ, **(environment or {})})
+    return done.returncode, done.stdout[-300:]
+
+
+def restore(this, template):
+    """A restore under the fault leaves nothing or a whole store; the next one, if it is needed, makes it."""
+    directory, _ = template
+    path = os.path.join(this.directory, COPY)
+    shutil.copyfile(os.path.join(directory, COPY), path)
+    code, text = task(this, "--restore", path, environment=this.environment)
+    check_code(this, code, f"the restore ({text})")
+    is_there = os.path.exists(os.path.join(this.data, "FORMAT"))
+    if code == 0 and not is_there:
+        this.problem("the restore said that it was done")
+    if not is_there:
+        code, text = task(this, "--restore", path)
+        if code != 0:
+            this.problem(f"the next restore ended with {code}: {text}")
+    code, text = task(this, "--verify")
+    if code != 0:
+        this.problem(f"I8: the restored store: {code}: {text}")
+
+
+def verify(this, template):
+    """A verification that cannot read says so, and never that a sound store is damaged."""
+    directory, _ = template
+    shutil.copytree(os.path.join(directory, "data"), this.data)
+    code, text = task(this, "--verify", environment=this.environment)
+    check_code(this, code, f"the verification ({text})")
+
+
+WORKLOADS = {"serve": serve, "restart": restart, "restore": restore, "verify": verify}
+
+
+def template_make():
+    """A used store, what is known of it, and a copy of it, made without faults."""
+    this = Round(0, "", "")
+    ledger = io_workload.Ledger()
+    serve(this, ledger)
+    if this.problems or ledger.copies == []:
+        raise AssertionError(f"without a fault: {this.problems}")
+    with open(os.path.join(this.directory, COPY), "wb") as file:
+        file.write(ledger.copies[-1])
+    ledger.copies.clear()
+    return this, ledger
+
+
+class Sweep:
+    """All n of one workload and one kind of failure."""
+
+    def __init__(self, name, kind, template, stride, first):
+        self.name, self.kind, self.template, self.stride = name, kind, template, stride
+        self.next = first
+        self.rounds = 0
+        self.last = None      # the first n that nothing reaches
+        self.calls = collections.Counter()
+        self.problems = []
+        self.mutex = threading.Lock()
+
+    def _number(self):
+        with self.mutex:
+            if (self.last is not None and self.next >= self.last) or len(self.problems) >= PROBLEMS_COUNT_MAX:
+                return None
+            number = self.next
+            self.next += self.stride
+            return number
+
+    def _work(self):
+        number = self._number()
+        while number is not None:
+            this = Round(number, *self.kind)
+            try:
+                if self.name == "serve":
+                    serve(this)
+                else:
+                    WORKLOADS[self.name](this, self.template)
+            except Exception as error:  # whatever it is, the run must not pass
+                this.problem(f"{type(error).__name__}: {error}")
+            call = this.failed_call()
+            with self.mutex:
+                if call is None:
+                    self.last = number if self.last is None else min(self.last, number)
+                else:
+                    self.rounds += 1
+                    self.calls[call.split()[0]] += 1
+                self.problems += [f"call {number} ({call}): {text}" for text in this.problems]
+            this.close()
+            number = self._number()
+
+    def run(self):
+        begun = time.monotonic()
+        with futures.ThreadPoolExecutor(WORKERS_COUNT) as workers:
+            for done in [workers.submit(self._work) for _ in range(WORKERS_COUNT)]:
+                done.result()
+        calls = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items()))
+        print(f"  {self.name:8} {self.kind[0]:6} {self.kind[1]:4} {self.rounds:5} of about {self.last} calls, "
+              f"{time.monotonic() - begun:5.0f} s  {'pass' if not self.problems else 'FAILED'}  ({calls})", flush=True)
+        for problem in self.problems[:PROBLEMS_COUNT_MAX]:
+            print(f"    {problem}", flush=True)
+        return not self.problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32))))
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the first call that fails")
+    parser.add_argument("--only", help="workloads, separated by commas")
+    parser.add_argument("--kind", help="one of " + ", ".join("-".join(kind) for kind in KINDS))
+    arguments = parser.parse_args()
+    print(f"every call on files: seed {arguments.seed} (DAYBOOK_TEST_SEED), stride {arguments.stride}", flush=True)
+    randomness = random.Random(arguments.seed)
+    this, ledger = template_make()
+    is_good = True
+    for name in arguments.only.split(",") if arguments.only else WORKLOADS:
+        for kind in KINDS:
+            first = arguments.first or randomness.randrange(arguments.stride) + 1
+            if arguments.kind is None or arguments.kind == "-".join(kind):
+                is_good &= Sweep(name, kind, (this.directory, ledger), arguments.stride, first).run()
+    this.close()
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
