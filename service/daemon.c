@@ -47,6 +47,7 @@ struct daemon {
     bool store_failed;
     uint64_t work_count; /* at the last rest */
     bool memory_used;    /* since memory was given back */
+    int64_t trimmed_ns;  /* when that was, by clock_monotonic_ns */
 };
 
 static void on_committed(void *context, struct chunk *chunk) {
@@ -250,15 +251,26 @@ static void store_watch(struct daemon *daemon) {
     on_storage_failed(daemon, FAILURE_STORAGE);
 }
 
+/* What malloc keeps is given back after a burst, because nobody may need it soon, and now and then under load, because threads
+ * that come and go (a compaction's, gRPC's) leave it in arenas of their own, one after the other. */
+static void memory_watch(struct daemon *daemon, bool rests) {
+    const int64_t now_ns = clock_monotonic_ns();
+    const bool is_due = now_ns - daemon->trimmed_ns > (int64_t)MEMORY_TRIM_INTERVAL_MS * 1000000;
+    if (!rests) daemon->memory_used = true;
+    if (!daemon->memory_used || !(rests || is_due)) return;
+    process_memory_trim();
+    daemon->trimmed_ns = clock_monotonic_ns();
+    daemon->memory_used = !rests;
+    log_debug("memory is given back", "took_us", log_number((uint64_t)(daemon->trimmed_ns - now_ns) / 1000));
+}
+
 void daemon_rest(struct daemon *daemon) {
     stall_watch(daemon);
     store_watch(daemon);
     const uint64_t work_count =
         sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
     index_names_rest(daemon->index, clock_monotonic_ns());
-    const bool rests = work_count == daemon->work_count;
-    if (rests && daemon->memory_used) process_memory_trim();
-    daemon->memory_used = !rests;
+    memory_watch(daemon, work_count == daemon->work_count);
     daemon->work_count = work_count;
 }
 

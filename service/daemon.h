@@ -39,8 +39,8 @@ uint16_t daemon_port(const struct daemon *daemon);
 /* What to exit with when `signals` have heard of a failure. */
 enum daemon_exit daemon_failure(const struct daemon *daemon);
 
-/* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call, and tells
- * `signals` when the disk does not keep what it was given. */
+/* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call, and under a
+ * load that does not rest every MEMORY_TRIM_INTERVAL_MS; and tells `signals` when the disk does not keep what it was given. */
 void daemon_rest(struct daemon *daemon);
 
 /* Says NOT_SERVING, ends subscriptions, lets open calls end for at most `grace_ms`. */

@@ -86,6 +86,9 @@
 #define PORT_WATCH_TIMEOUT_MS         4000
 #define PORT_WATCH_FAILURES_COUNT_MAX 3
 
+/* Under a load that never rests, free memory goes back to the system this often; it takes a few milliseconds. */
+#define MEMORY_TRIM_INTERVAL_MS 30000
+
 /* --- Feed. -------------------------------------------------------------------------------------------------------- */
 /* The newest records kept in memory for live subscribers. */
 #define TAIL_BYTES_MAX        MIB(4)

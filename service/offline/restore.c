@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "service/offline/offline.h"
+#include "service/store/directory.h"
 #include "service/store/restore.h"
 
 #define STANDARD_INPUT "-"
@@ -14,8 +15,9 @@ result offline_restore(const struct offline_options *options, const char *file, 
     const bool is_standard = strcmp(file, STANDARD_INPUT) == 0;
     const int descriptor = is_standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
-        problem_set(ret_problem, "cannot read %s: %s", file, strerror(errno));
-        return failure_result(FAILURE_INPUT);
+        const int error = errno;
+        problem_set(ret_problem, "cannot read %s: %s", file, strerror(error));
+        return failure_result(directory_failure(error));
     }
     const struct restore_options restore_options = {.directory = options->directory,
                                                     .map_bytes = options->map_bytes,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "service/offline/offline.h"
+#include "service/store/directory.h"
 #include "service/store/store.h"
 #include "service/store/verification.h"
 
@@ -128,14 +129,28 @@ static result children_run(const struct offline_options *options, struct shared 
     return RESULT_OK;
 }
 
-/* So that nothing is made where nothing is. */
-static result store_find(const char *directory, struct problem *ret_problem) {
+/* `ret_is_there`: whether the directory has such a file. A disk that does not tell fails. */
+static result file_find(const char *directory, const char *name, bool *ret_is_there, struct problem *ret_problem) {
     char path[PATH_MAX];
     struct stat status;
-    (void)snprintf(path, sizeof path, "%s/FORMAT", directory);
-    if (stat(path, &status) == 0) return RESULT_OK;
-    (void)snprintf(path, sizeof path, "%s/log/data.mdb", directory);
-    if (stat(path, &status) == 0) {
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    const bool is_there = stat(path, &status) == 0;
+    if (!is_there && errno != ENOENT && errno != ENOTDIR) {
+        const int error = errno;
+        problem_set(ret_problem, "cannot inspect %s: %s", path, strerror(error));
+        return failure_result(directory_failure(error));
+    }
+    *ret_is_there = is_there;
+    return RESULT_OK;
+}
+
+/* So that nothing is made where nothing is. */
+static result store_find(const char *directory, struct problem *ret_problem) {
+    bool is_there = false;
+    TRY(file_find(directory, "FORMAT", &is_there, ret_problem));
+    if (is_there) return RESULT_OK;
+    TRY(file_find(directory, "log/data.mdb", &is_there, ret_problem));
+    if (is_there) {
         problem_set(ret_problem, "%s has a log, but its FORMAT is missing; restore it from a backup", directory);
         return failure_result(FAILURE_CORRUPT);
     }

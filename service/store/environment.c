@@ -12,6 +12,7 @@
 
 #include "service/base/failpoint.h"
 #include "service/base/logging.h"
+#include "service/store/directory.h"
 #include "service/store/environment.h"
 #include "service/store/map_faults.h"
 #include "service/store/meta_page.h"
@@ -90,8 +91,9 @@ static result file_inspect(const struct environment_options *options, const char
 static result space_check(const char *directory, uint64_t reserve_bytes, struct problem *ret_problem) {
     const int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
-        problem_set(ret_problem, "cannot open %s: %s", directory, strerror(errno));
-        return failure_result(FAILURE_INPUT);
+        const int error = errno;
+        problem_set(ret_problem, "cannot open %s: %s", directory, strerror(error));
+        return failure_result(directory_failure(error));
     }
     const uint64_t free_bytes = environment_free_bytes(descriptor);
     close(descriptor);

@@ -24,6 +24,7 @@ struct restore {
     struct backup_reader *reader;
     struct store *store; /* in it */
     bool log_is_moved;
+    bool format_is_moved;
     struct problem *problem;
 };
 
@@ -52,6 +53,13 @@ static result system_failure(const struct restore *restore, const char *action, 
     return failure_result(directory_failure(error));
 }
 
+/* A restore that ended between its two moves has left a log that nobody can open: it is a part of its remains. */
+static void remains_gather(const struct restore *restore) {
+    const int descriptor = restore->directory.descriptor;
+    if (faccessat(descriptor, WORK_NAME "/FORMAT", F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
+    (void)renameat2(descriptor, "log", descriptor, WORK_NAME "/log", RENAME_NOREPLACE);
+}
+
 static result target_open(struct restore *restore) {
     struct stat status;
     const char *path = restore->options->directory;
@@ -68,6 +76,7 @@ static result target_open(struct restore *restore) {
                     restore->directory.store_id);
         return failure_result(FAILURE_INPUT);
     }
+    remains_gather(restore);
     if (fstatat(restore->directory.descriptor, "log", &status, AT_SYMLINK_NOFOLLOW) == 0) {
         problem_set(restore->problem, "%s has a log without FORMAT; restore into an empty directory", path);
         return failure_result(FAILURE_INPUT);
@@ -173,21 +182,21 @@ static result work_verify(struct restore *restore) {
 
 /* --- The end. ------------------------------------------------------------------------------------------------------------- */
 
-/* From DIR/restore.new to DIR; on disk when it returns. */
-static result entry_move(struct restore *restore, const char *name) {
+/* From DIR/restore.new to DIR; on disk when it returns. `ret_is_moved`, also on failure: whether it is there. */
+static result entry_move(struct restore *restore, const char *name, bool *ret_is_moved) {
     char from[64];
     (void)snprintf(from, sizeof from, WORK_NAME "/%s", name);
     const int descriptor = restore->directory.descriptor;
     if (renameat(descriptor, from, descriptor, name) != 0) return system_failure(restore, "rename", from);
+    *ret_is_moved = true;
     if (fsync(descriptor) != 0) return system_failure(restore, "sync", restore->options->directory);
     return RESULT_OK;
 }
 
 static result work_move(struct restore *restore) {
     restore->store = store_close(restore->store);
-    TRY(entry_move(restore, "log"));
-    restore->log_is_moved = true;
-    return entry_move(restore, "FORMAT");
+    TRY(entry_move(restore, "log", &restore->log_is_moved));
+    return entry_move(restore, "FORMAT", &restore->format_is_moved);
 }
 
 static result restore_steps(struct restore *restore) {
@@ -199,11 +208,18 @@ static result restore_steps(struct restore *restore) {
     return work_move(restore);
 }
 
-/* What a restore has made besides the store goes, and a log that was moved already without its FORMAT. */
+/* What a restore has made besides the store goes. What was moved already goes in the opposite order, so that a FORMAT never is
+ * without its log. */
 static void leave_nothing(struct restore *restore, bool is_restored) {
     const int descriptor = restore->directory.descriptor;
     if (restore->work == NULL) return;
-    if (!is_restored && restore->log_is_moved) (void)renameat(descriptor, "log", descriptor, WORK_NAME "/log");
+    if (!is_restored && restore->format_is_moved &&
+        renameat(descriptor, "FORMAT", descriptor, WORK_NAME "/FORMAT") != 0) {
+        return; /* it is all there, and nobody knows whether it is on disk */
+    }
+    if (!is_restored && restore->log_is_moved && renameat(descriptor, "log", descriptor, WORK_NAME "/log") != 0) {
+        return; /* the next restore finds FORMAT in DIR/restore.new, and takes both away */
+    }
     work_remove(restore);
 }
 

@@ -55,6 +55,12 @@ class Writer(Client):
         self.revisions = {}  # stream -> last revision acknowledged
         self.generations = [0] * STREAMS_PER_WRITER  # what was deleted gets a new name
         self.event_bytes = 0
+        self.deleted_count = 0
+
+    @property
+    def streams_count(self):
+        """Different ones so far."""
+        return len(self.revisions) + self.deleted_count
 
     def work(self):
         slot = self.random.randrange(STREAMS_PER_WRITER)
@@ -81,6 +87,7 @@ class Writer(Client):
     def delete(self, stream):
         self.store.DeleteStream(event_store_pb2.DeleteStreamRequest(stream=stream), timeout=harness.PATIENCE_SECONDS)
         del self.revisions[stream]
+        self.deleted_count += 1
 
 
 class Pipeliner(Client):

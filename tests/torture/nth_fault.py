@@ -1,12 +1,14 @@
-"""The n-th call on a file fails, once and for ever, for every n until the workload passes without a failure.
+"""The n-th call on a file fails, or the n-th allocation, once and for ever, for every n until a workload passes without one.
 
-Usage: every_io.py [--stride N] [--seed N] [--from N] [--only NAME,...]
+Usage: nth_fault.py [--stride N] [--seed N] [--first N] [--only WORKLOAD,...] [--fault FAULT-DURATION]
 
-Three short workloads: `serve` on an empty directory (appends of all kinds, settings, a deletion, an erasure, a backup, a
-verification, a compaction, a rebuild of the index, a stop), `restart` (on what such a run has left) and `restore`. Whatever
-fails, the daemon answers truthfully or ends with its documented code; then it is started without faults, serves, and has what
-was acknowledged, nothing that was refused, and what nobody knows wholly or not at all. With --stride only every so many calls
-fail, the first chosen by the seed.
+Short workloads: `serve` on an empty directory (appends of all kinds, settings, a deletion, an erasure, a backup, a verification,
+a compaction, a rebuild of the index, a stop), `restart` (the same on what such a run has left), `restore` of a backup, `verify`
+of a directory. Whatever fails, the daemon answers truthfully or ends with its documented code; then it is started without faults,
+serves, and has what was acknowledged, nothing that was refused, and what nobody knows wholly or not at all. With --stride only
+every so many calls fail, the first chosen by the seed.
+
+EIO and ENOSPC are those of files (io_faults.c), ENOMEM is that of our own code's allocations (memory_faults.c).
 """
 
 import argparse
@@ -22,12 +24,15 @@ import threading
 import time
 from concurrent import futures
 
-import io_workload
+import nth_workload
 from campaign import EXIT_STORAGE
-from io_workload import BINARY, IO_FAULTS, harness
+from nth_workload import BINARY, harness
 
-KINDS = [("EIO", "once"), ("EIO", "ever"), ("ENOSPC", "once"), ("ENOSPC", "ever")]
-WORKERS_COUNT = 2
+HERE = harness.BINARIES / "tests" / "torture"
+FAULTS = [("EIO", "once"), ("EIO", "ever"), ("ENOSPC", "once"), ("ENOSPC", "ever"), ("ENOMEM", "once"), ("ENOMEM", "ever")]
+EXIT_RESOURCES = 70
+# More than cores, because a daemon whose disk has failed takes a while to end.
+WORKERS_COUNT = 4
 PROBLEMS_COUNT_MAX = 20
 COPY = "copy"
 
@@ -51,10 +56,23 @@ class Round:
         self.problems = []
 
     @property
+    def is_memory(self):
+        """Without memory a call may end without an outcome and the daemon go on."""
+        return self.error == "ENOMEM"
+
+    @property
+    def codes(self):
+        """What the daemon may end with by itself; an index that has no memory ends it as a disk does."""
+        return (EXIT_RESOURCES, EXIT_STORAGE) if self.is_memory else (EXIT_STORAGE,)
+
+    @property
     def environment(self):
         if self.number == 0:
             return {}
-        return {"LD_PRELOAD": str(IO_FAULTS), "DAYBOOK_IO_FAULT": f"{self.number} {self.error} {self.duration}",
+        if self.is_memory:
+            return {"LD_PRELOAD": str(HERE / "memory_faults.so"), "DAYBOOK_MEMORY_FAULT": f"{self.number} {self.duration}",
+                    "DAYBOOK_MEMORY_REPORT": self.report}
+        return {"LD_PRELOAD": str(HERE / "io_faults.so"), "DAYBOOK_IO_FAULT": f"{self.number} {self.error} {self.duration}",
                 "DAYBOOK_IO_FILES": self.directory, "DAYBOOK_IO_REPORT": self.report}
 
     def failed_call(self):
@@ -71,26 +89,26 @@ class Round:
 
 
 def check_code(this, code, what):
-    """The disk failed: it says so, or it was not needed."""
-    if code not in (0, EXIT_STORAGE):
+    """It says what failed, or it did not need it."""
+    if code not in (0, *this.codes):
         this.problem(f"{what} ended with {code}")
 
 
 def serve(this, ledger=None):
     """The workload under the fault, then without it what is there."""
-    ledger = ledger or io_workload.Ledger()
+    ledger = ledger or nth_workload.Ledger()
     daemon, words = None, ""
     try:
-        daemon = harness.Daemon(this.data, *io_workload.FLAGS, binary=BINARY, environment=this.environment)
+        daemon = harness.Daemon(this.data, *nth_workload.FLAGS, binary=BINARY, environment=this.environment)
     except AssertionError as error:
         words = str(error)
-        if f"daybookd ended with {EXIT_STORAGE}:" not in words:
+        if not any(f"daybookd ended with {code}:" in words for code in this.codes):
             this.problem(f"the start: {words[-400:]}")
     if daemon is not None:
-        io_workload.run(daemon, ledger, this)
+        nth_workload.run(daemon, ledger, this)
         check_code(this, daemon.stop(), f"the stop ({daemon.log_text()[-300:]})")
         os.unlink(daemon.log.name)
-    io_workload.after(ledger, this)
+    nth_workload.after(ledger, this)
 
 
 def restart(this, template):
@@ -140,7 +158,7 @@ WORKLOADS = {"serve": serve, "restart": restart, "restore": restore, "verify": v
 def template_make():
     """A used store, what is known of it, and a copy of it, made without faults."""
     this = Round(0, "", "")
-    ledger = io_workload.Ledger()
+    ledger = nth_workload.Ledger()
     serve(this, ledger)
     if this.problems or ledger.copies == []:
         raise AssertionError(f"without a fault: {this.problems}")
@@ -153,8 +171,8 @@ def template_make():
 class Sweep:
     """All n of one workload and one kind of failure."""
 
-    def __init__(self, name, kind, template, stride, first):
-        self.name, self.kind, self.template, self.stride = name, kind, template, stride
+    def __init__(self, name, fault, template, stride, first):
+        self.name, self.fault, self.template, self.stride = name, fault, template, stride
         self.next = first
         self.rounds = 0
         self.last = None      # the first n that nothing reaches
@@ -173,7 +191,7 @@ class Sweep:
     def _work(self):
         number = self._number()
         while number is not None:
-            this = Round(number, *self.kind)
+            this = Round(number, *self.fault)
             try:
                 if self.name == "serve":
                     serve(this)
@@ -198,7 +216,7 @@ class Sweep:
             for done in [workers.submit(self._work) for _ in range(WORKERS_COUNT)]:
                 done.result()
         calls = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items()))
-        print(f"  {self.name:8} {self.kind[0]:6} {self.kind[1]:4} {self.rounds:5} of about {self.last} calls, "
+        print(f"  {self.name:8} {self.fault[0]:6} {self.fault[1]:4} {self.rounds:5} of about {self.last} calls, "
               f"{time.monotonic() - begun:5.0f} s  {'pass' if not self.problems else 'FAILED'}  ({calls})", flush=True)
         for problem in self.problems[:PROBLEMS_COUNT_MAX]:
             print(f"    {problem}", flush=True)
@@ -209,19 +227,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32))))
-    parser.add_argument("--from", type=int, default=0, dest="first", help="the first call that fails")
+    parser.add_argument("--first", type=int, default=0, help="the first call that fails")
     parser.add_argument("--only", help="workloads, separated by commas")
-    parser.add_argument("--kind", help="one of " + ", ".join("-".join(kind) for kind in KINDS))
+    parser.add_argument("--fault", help="one of " + ", ".join("-".join(fault) for fault in FAULTS))
     arguments = parser.parse_args()
-    print(f"every call on files: seed {arguments.seed} (DAYBOOK_TEST_SEED), stride {arguments.stride}", flush=True)
+    print(f"the n-th call fails: seed {arguments.seed} (DAYBOOK_TEST_SEED), stride {arguments.stride}", flush=True)
     randomness = random.Random(arguments.seed)
     this, ledger = template_make()
     is_good = True
     for name in arguments.only.split(",") if arguments.only else WORKLOADS:
-        for kind in KINDS:
+        for fault in FAULTS:
             first = arguments.first or randomness.randrange(arguments.stride) + 1
-            if arguments.kind is None or arguments.kind == "-".join(kind):
-                is_good &= Sweep(name, kind, (this.directory, ledger), arguments.stride, first).run()
+            if arguments.fault is None or arguments.fault == "-".join(fault):
+                is_good &= Sweep(name, fault, (this.directory, ledger), arguments.stride, first).run()
     this.close()
     return 0 if is_good else 1
 
