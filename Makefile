@@ -12,7 +12,7 @@ DESTDIR ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build run test sanitize fuzz soak soak-load demo bench crash torture torture-proof
-.PHONY: fix image install uninstall docs clean
+.PHONY: nth-fault fix image install uninstall docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ torture: setup-test ## kills, failing disks, power cuts, damaged files for MINUT
 torture-proof: setup-test ## breaks the daemon's promises on purpose: torture must notice each
 	@$(BAZEL) build //tests/torture:all //service:daybookd
 	@tests/torture/run.sh torture.py --prove
+
+nth-fault: setup-test ## each call on a file and each allocation of the daemon fails, once and for ever, one after the other
+	@$(BAZEL) build //tests/torture:all //service:daybookd
+	@tests/torture/run.sh nth_fault.py
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

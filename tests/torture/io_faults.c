@@ -2,8 +2,8 @@
  *
  * DAYBOOK_IO_FAULT is "NUMBER ERROR once" or "NUMBER ERROR ever": the call of this number, counted from 1 over all calls and
  * threads, fails with EIO or ENOSPC, alone or with every later one. Counted are calls on files whose absolute path begins with
- * DAYBOOK_IO_FILES; with ENOSPC only those that may need space. What failed first is written to the file DAYBOOK_IO_REPORT: without
- * it, the program has made fewer calls. A write that fails once has written a half: a torn one. */
+ * DAYBOOK_IO_FILES; with ENOSPC only those that may need space. What failed first is written to the file DAYBOOK_IO_REPORT:
+ * without it, the program has made fewer calls. A write that fails once has written a half: a torn one. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -408,3 +408,20 @@ Test(backup, an_interrupted_one_is_begun_anew) {
     expect_restored(&copy, "restored", 5, 2);
     copy_free(&copy);
 }
+
+/* Nor what one has left that was killed between its two moves: a log that has no FORMAT yet. */
+Test(backup, one_interrupted_between_its_moves_is_begun_anew) {
+    struct problem problem;
+    struct store *none;
+    struct copy copy = small_copy();
+    expect_restored(&copy, "restored", 5, 2);
+    cr_assert_eq(mkdir(temporary_path(&directory, "restored/restore.new").text, 0750), 0);
+    cr_assert_eq(rename(temporary_path(&directory, "restored/FORMAT").text,
+                        temporary_path(&directory, "restored/restore.new/FORMAT").text),
+                 0);
+    const struct temporary_path path = temporary_path(&directory, "restored");
+    const struct store_options options = {.directory = path.text, .map_bytes = STORES_MAP_BYTES};
+    cr_assert_neq(store_open(&options, &none, &problem).failure, FAILURE_NONE, "no daemon serves what is not whole");
+    expect_restored(&copy, "restored", 5, 2);
+    copy_free(&copy);
+}
