@@ -2,8 +2,10 @@
  * `__real_malloc` to the C library, or to the sanitizer that stands before it. */
 #include "tests/support/allocation_faults.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "upb/arena.h"
 
@@ -13,6 +15,7 @@ void *__real_realloc(void *memory, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
+void *__real_reallocarray(void *memory, size_t count, size_t size);
 void __real_free(void *memory);
 upb_Arena *__real_upb_Arena_Init(void *memory, size_t size, upb_alloc *allocator);
 
@@ -22,6 +25,9 @@ void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
+void *__wrap_reallocarray(void *memory, size_t count, size_t size);
+int __wrap_asprintf(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap___asprintf_chk(char **ret_text, int flag, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void __wrap_free(void *memory);
 upb_Arena *__wrap_upb_Arena_Init(void *memory, size_t size, upb_alloc *allocator);
 
@@ -73,6 +79,36 @@ char *__wrap_strdup(const char *text) {
 
 char *__wrap_strndup(const char *text, size_t size) {
     return fails() ? NULL : counted(__real_strndup(text, size));
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t size) {
+    if (fails()) return NULL;
+    void *moved = __real_reallocarray(memory, count, size);
+    return memory == NULL ? counted(moved) : moved;
+}
+
+static int text_made(char **ret_text, const char *format, va_list arguments) {
+    const int size = fails() ? -1 : vasprintf(ret_text, format, arguments);
+    if (size >= 0) (void)counted(*ret_text);
+    return size;
+}
+
+int __wrap_asprintf(char **ret_text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = text_made(ret_text, format, arguments);
+    va_end(arguments);
+    return size;
+}
+
+/* What the compiler makes of asprintf. */
+int __wrap___asprintf_chk(char **ret_text, int flag, const char *format, ...) {
+    va_list arguments;
+    (void)flag;
+    va_start(arguments, format);
+    const int size = text_made(ret_text, format, arguments);
+    va_end(arguments);
+    return size;
 }
 
 void __wrap_free(void *memory) {
