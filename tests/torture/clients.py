@@ -187,11 +187,13 @@ class Subscriber(Client):
         self.call = None
 
     def step(self):
+        begun_ns = time.monotonic_ns()
         try:
             self.call = self.store.Subscribe(event_store_pb2.SubscribeRequest(
                 after=self.position, filter=self.filter, heartbeat_ms=200), wait_for_ready=True)
             for response in self.call:
                 for event in response.events:
+                    self.ledger.serve(event, begun_ns)
                     self.seen.append((event.position, hash(event.SerializeToString(deterministic=True))))
                 if response.position < self.position:
                     self.ledger.violation(f"{self.name}: position went back to {response.position}")
@@ -270,8 +272,11 @@ class Reader(Client):
         if head < acknowledged:
             self.ledger.violation(f"{self.name}: the head is {head}, {acknowledged} was acknowledged before")
         request = event_store_pb2.ReadRequest(limit=limit, **{"from": begin})
+        begun_ns = time.monotonic_ns()
         events = [event for response in self.store.Read(request, timeout=harness.PATIENCE_SECONDS)
                   for event in response.events]
+        for event in events:
+            self.ledger.serve(event, begun_ns)
         self.reads.append((begin, [(event.position, hash(event.SerializeToString(deterministic=True)))
                                    for event in events], head, limit))
         self.stop_event.wait(0.01)

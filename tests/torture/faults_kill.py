@@ -56,7 +56,7 @@ def names_check():
         assert (b"DAYBOOK_FAILPOINTS" in binary.read_bytes()) == is_there, binary
 
 
-def _killed_at(campaign, point):
+def killed_at(campaign, point):
     code = campaign.ended(f"the kill at {point}")
     if code != -signal.SIGKILL or f"failpoint {point}: killed" not in campaign.last_words:
         campaign.ledger.violation(f"at {point} the daemon ended with {code}: {campaign.last_words[-300:]}")
@@ -92,7 +92,7 @@ def points_append(budget, seed):
         point = points[campaign.row.rounds % len(points)]
         campaign.kill()
         campaign.start([f"{point}=kill:{campaign.randomness.randrange(1, 120)}"])
-        _killed_at(campaign, point)
+        killed_at(campaign, point)
         campaign.start()
         campaign.acknowledged_more(campaign.randomness.randrange(50))
         campaign.row.rounds += 1
@@ -122,7 +122,7 @@ def points_growth(budget, seed):
     while budget.goes_on(campaign.row):
         campaign.kill()
         campaign.start(["file_grown=kill"])
-        _killed_at(campaign, "file_grown")
+        killed_at(campaign, "file_grown")
         campaign.start()
         campaign.row.rounds += 1
     return campaign.finish()
@@ -138,7 +138,7 @@ def points_index(budget, seed):
         point = campaign.randomness.choice(POINTS["index"])
         campaign.kill()
         campaign.start([f"{point}=kill"])
-        _killed_at(campaign, point)
+        killed_at(campaign, point)
         campaign.start()
         campaign.row.rounds += 1
     return campaign.finish()
@@ -169,7 +169,7 @@ def points_compaction(budget, seed):
         campaign.start([f"{point}=kill:{2 if point == 'leftovers_removed' else 1}"])
         campaign.acknowledged_more(campaign.randomness.randrange(1, 60))
         _compact(campaign)
-        _killed_at(campaign, point)
+        killed_at(campaign, point)
         campaign.start()
         campaign.row.rounds += 1
     return campaign.finish()

@@ -1,19 +1,21 @@
 """The ledger as a history for porcupine: an independent check of I7, in another language.
 
 An acknowledged request is one operation on each of its streams, from its first attempt to its first acknowledgement; one of
-unknown outcome that is in the log may have happened at any time after it began; one that is not there did not happen.
+unknown outcome that is in the log may have happened at any time after it began; one that is not there did not happen. The event
+that tells of a deletion is appended like any other.
 """
 
 import json
 import subprocess
 
+import removals
 from ledger import harness
 
 PROGRAM = harness.TOOLS / "bin" / "linearizability"
 
 
-def _operations(ledger, by_id, readers):
-    clients = {}
+def _operations(ledger, log, readers):
+    clients, by_id = {}, {entry.id: entry for entry in log}
     end_ns = max((attempt.ended_ns or 0 for request in ledger.requests for attempt in request.attempts), default=0) + 1
 
     def operation(client, **fields):
@@ -31,6 +33,9 @@ def _operations(ledger, by_id, readers):
                 if attempt.reason == "REVISION_CONFLICT" and stream in attempt.actual:
                     yield operation(request.client, stream=stream, kind="refused", call=attempt.begun_ns,
                                     **{"return": attempt.ended_ns}, expected=expected, revision=attempt.actual[stream])
+    for stream, revision, begun_ns, ended_ns, name in removals.deletions(ledger, log):
+        yield operation("remover", stream=stream, kind="append", call=begun_ns, **{"return": ended_ns or end_ns},
+                        first=revision, revision=revision, id=name)
     for reader in readers:
         for stream, begun_ns, ended_ns, revision, name in reader.newest:
             yield operation(reader.name, stream=stream, kind="read", call=begun_ns, **{"return": ended_ns},
@@ -41,9 +46,8 @@ def check(ledger, log, readers, path):
     """Returns what is wrong, or None."""
     if not PROGRAM.exists():
         return f"{PROGRAM} is missing: run `make setup-test`"
-    by_id = {entry.id: entry for entry in log}
     with open(path, "w", encoding="utf-8") as file:
-        for operation in _operations(ledger, by_id, readers):
+        for operation in _operations(ledger, log, readers):
             file.write(json.dumps(operation) + "\n")
     done = subprocess.run([PROGRAM, path], capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else f"porcupine: {done.stderr.strip()}"

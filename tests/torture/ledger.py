@@ -5,6 +5,7 @@ called several times with the same event ids; each call is an attempt with an ou
   ok        acknowledged, with the positions and revisions of every write
   refused   the daemon said no, with the reason
   unknown   nobody told: it is there wholly and once, or not at all
+A change (a deletion, settings, an erasure) is called once and has the same outcomes.
 """
 
 import hashlib
@@ -65,6 +66,17 @@ class Attempt:
         self.actual = {}      # stream -> revision, from the conflicts of a refusal
 
 
+class Change:
+    """One call that takes something away: `kind` is delete, settings or erase. The response is there when it is ok."""
+
+    def __init__(self, kind, message):
+        self.kind, self.message = kind, message
+        self.begun_ns = time.monotonic_ns()
+        self.ended_ns = None
+        self.outcome = "unknown"
+        self.reason = self.response = None
+
+
 def new_event(kind, text, tags=()):
     return event_pb2.Event(id=str(uuid.uuid4()), type=kind, text=text, tags=tags)
 
@@ -84,6 +96,8 @@ class Ledger:
         self.file = open(path, "w", encoding="utf-8")
         self.mutex = threading.Lock()
         self.requests = []
+        self.changes = []
+        self.served = None  # removals.Served, when somebody changes
         self.violations = []
         self.position_acknowledged = 0
         self.events_acknowledged = 0
@@ -113,6 +127,35 @@ class Ledger:
             self._line(call=attempt.number, client=request.client, time_ns=attempt.begun_ns, writes=request.writes,
                        claim=request.claim)
         return attempt
+
+    def change_begin(self, kind, message):
+        change = Change(kind, message)
+        with self.mutex:
+            change.number = len(self.changes)
+            self.changes.append(change)
+            self._line(change=change.number, kind=kind, time_ns=change.begun_ns, message=str(message))
+        return change
+
+    def change_end(self, change, outcome, reason=None, response=None):
+        change.ended_ns = time.monotonic_ns()
+        change.outcome, change.reason, change.response = outcome, reason, response
+        with self.mutex:
+            self._line(change_end=change.number, time_ns=change.ended_ns, outcome=outcome, reason=reason,
+                       response=str(response))
+
+    def change_failed(self, change, error):
+        if error.code() in REFUSALS or error.code() == grpc.StatusCode.NOT_FOUND:
+            info = error_details_pb2.ErrorInfo.FromString(details_of(error).get("google.rpc.ErrorInfo", b""))
+            self.change_end(change, "refused", info.reason)
+        else:
+            self.change_end(change, "unknown", error.code().name)
+            if error.code() not in UNKNOWNS:
+                self.violation(f"a change ended with {error.code().name}: {error.details()}")
+
+    def serve(self, event, begun_ns):
+        """An event was served by a call that began then."""
+        if self.served is not None:
+            self.served.note(event, begun_ns)
 
     def appended(self, attempt, response):
         attempt.ended_ns = time.monotonic_ns()

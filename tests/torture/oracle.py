@@ -9,15 +9,20 @@
   I7  appends are linearisable: what was acknowledged before another append began comes before it; expectations and
       conditions held where the event is, and what was refused for them was true at some moment of the call
 
+  I10 what was deleted, erased or is beyond a limit, and nothing else, is gone (removals.py)
+
 I8, that the daemon itself finds nothing wrong (--verify), is asked by the campaign.
 """
 
 import bisect
 import collections
 
+import removals
+from entry import Entry  # noqa: F401, for those who have a log
+
 PROBLEMS_COUNT_MAX = 20
 # Refusals that the sequencer has decided, with everything before them in sight.
-DECIDED = {"REVISION_CONFLICT", "CONDITION_FAILED", "EVENT_ID_CONFLICT"}
+DECIDED = {"REVISION_CONFLICT", "CONDITION_FAILED", "EVENT_ID_CONFLICT", "STREAM_TOMBSTONED"}
 
 
 class Verdict:
@@ -37,21 +42,6 @@ class Verdict:
         return self.lost == 0 and self.wrong == 0 and not self.problems
 
 
-class Entry:
-    """One event of the log."""
-
-    def __init__(self, event, digest):
-        self.position = event.position
-        self.stream = event.stream
-        self.revision = event.revision
-        self.recorded_at = (event.recorded_at.seconds, event.recorded_at.nanos)
-        self.id = event.event.id
-        self.type = event.event.type
-        self.tags = tuple(event.event.tags)
-        self.digest = digest(event.event)
-        self.hash = hash(event.SerializeToString(deterministic=True))
-
-
 def check_log(log, verdict):
     """I4 but for events that nobody wrote. Returns {id: entry}."""
     by_id, revisions = {}, collections.Counter()
@@ -62,9 +52,10 @@ def check_log(log, verdict):
         revisions[entry.stream] += 1
         if entry.revision != revisions[entry.stream]:
             verdict.problem(f"I4: {entry.stream} has revision {entry.revision} where {revisions[entry.stream]} belongs")
-        if entry.recorded_at < previous:
-            verdict.problem(f"I4: recorded_at goes back at {entry.position}")
-        previous = entry.recorded_at
+        if not entry.is_gone:
+            if entry.recorded_at < previous:
+                verdict.problem(f"I4: recorded_at goes back at {entry.position}")
+            previous = entry.recorded_at
         if entry.id in by_id:
             verdict.problem(f"I3: {entry.id} is there twice, at {by_id[entry.id].position} and {entry.position}")
         by_id[entry.id] = entry
@@ -123,34 +114,53 @@ def check_requests(ledger, log, by_id, verdict):
         else:
             check_not_acknowledged(request, by_id, verdict)
     for entry in log:
-        if entry.id not in written:
+        if entry.id not in written and not entry.is_system:
             verdict.problem(f"I4: nobody wrote {entry.id} at {entry.position}")
+
+
+def difference(seen, entries):
+    """Where a run [(position, hash)] is not that of the log: (its number, what was seen, the entry); one of the two may be None.
+    What is gone at the end may be missing."""
+    at = 0
+    for number, (position, digest) in enumerate(seen):
+        while at < len(entries) and entries[at].is_gone and entries[at].position < position:
+            at += 1
+        if at == len(entries):
+            return number, position, None
+        if entries[at].position != position or digest not in entries[at].hashes:
+            return number, position, entries[at]
+        at += 1
+    missing = next((entry for entry in entries[at:] if not entry.is_gone), None)
+    return (len(seen), None, missing) if missing is not None else None
 
 
 def check_subscriber(subscriber, log, verdict):
     """I5."""
-    expected = [(entry.position, entry.hash) for entry in log
-                if subscriber.type_name is None or entry.type == subscriber.type_name]
-    if subscriber.seen == expected:
+    expected = [entry for entry in log if subscriber.type_name is None or entry.type == subscriber.type_name]
+    found = difference(subscriber.seen, expected)
+    if found is None:
         return
-    for index, (seen, there) in enumerate(zip(subscriber.seen, expected)):
-        if seen != there:
-            if seen[0] == there[0]:
-                verdict.wrong += 1
-            verdict.problem(f"I5: {subscriber.name} saw {seen[0]} as number {index}, the log has {there[0]}" +
-                            (" with other bytes" if seen[0] == there[0] else ""))
-            return
-    verdict.problem(f"I5: {subscriber.name} saw {len(subscriber.seen)} events, the log has {len(expected)}")
+    number, position, entry = found
+    if position is None or entry is None:
+        verdict.problem(f"I5: {subscriber.name} saw {len(subscriber.seen)} events, the log has {len(expected)}")
+        return
+    if position == entry.position:
+        verdict.wrong += 1
+    verdict.problem(f"I5: {subscriber.name} saw {position} as number {number}, the log has {entry.position}" +
+                    (" with other bytes" if position == entry.position else ""))
 
 
 def check_reads(reader, log, verdict):
     """I5 for finite reads."""
     for begin, events, head, limit in reader.reads:
-        expected = [(entry.position, entry.hash) for entry in log[begin - 1:begin - 1 + len(events)]]
-        if events != expected:
+        found = difference(events, log[begin - 1:])
+        if found is None:
+            continue
+        number, _, entry = found
+        if number < len(events):
             verdict.wrong += 1
             verdict.problem(f"I5: a read from {begin} is not what the log has")
-        if len(events) < limit and (events[-1][0] if events else begin - 1) < head:
+        elif len(events) < limit and entry.position <= head:
             verdict.problem(f"I5: a read from {begin} ended before the head {head}")
 
 
@@ -171,9 +181,10 @@ def check_order(ledger, verdict):
 
 
 class Bounds:
-    """How far each stream was at a time: at least what was acknowledged, at most what had been asked for."""
+    """How far each stream was at a time: at least what was acknowledged, at most what had been asked for. `more` revisions:
+    removals.deletions."""
 
-    def __init__(self, ledger, by_id):
+    def __init__(self, ledger, by_id, more=()):
         self.acknowledged = collections.defaultdict(list)  # stream -> [(time, revision)]
         self.begun = collections.defaultdict(list)
         for request in ledger.requests:
@@ -184,7 +195,10 @@ class Bounds:
                 self.begun[stream].append((request.attempts[0].begun_ns, max(revisions)))
                 if request.acknowledged is not None:
                     self.acknowledged[stream].append((request.acknowledged.ended_ns, max(revisions)))
-
+        for stream, revision, begun_ns, ended_ns, _ in more:
+            self.begun[stream].append((begun_ns, revision))
+            if ended_ns is not None:
+                self.acknowledged[stream].append((ended_ns, revision))
         for table in (self.acknowledged, self.begun):
             for points in table.values():
                 points.sort()
@@ -203,9 +217,8 @@ class Bounds:
         return self._at(self.begun[stream], time)
 
 
-def check_expectations(ledger, by_id, verdict):
+def check_expectations(ledger, bounds, verdict):
     """I7, expectations: those that held, and those that did not."""
-    bounds = Bounds(ledger, by_id)
     for request in ledger.requests:
         if request.acknowledged is not None:
             for (stream, expected, _), result in zip(request.writes, request.acknowledged.results):
@@ -250,6 +263,7 @@ def check(ledger, log, subscribers, readers):
     verdict = Verdict()
     for text in ledger.violations:
         verdict.problem(text)
+    removals.allow(ledger, log, verdict)
     by_id = check_log(log, verdict)
     check_requests(ledger, log, by_id, verdict)
     for subscriber in subscribers:
@@ -257,6 +271,8 @@ def check(ledger, log, subscribers, readers):
     for reader in readers:
         check_reads(reader, log, verdict)
     check_order(ledger, verdict)
-    check_expectations(ledger, by_id, verdict)
+    bounds = Bounds(ledger, by_id, removals.deletions(ledger, log))
+    check_expectations(ledger, bounds, verdict)
     check_claims(ledger, log, by_id, verdict)
+    removals.check(ledger, log, bounds, verdict)
     return verdict

@@ -20,6 +20,7 @@ import faults_backup
 import faults_data
 import faults_disk
 import faults_kill
+import faults_removal
 import mounts
 import proofs
 
@@ -32,6 +33,7 @@ FAULTS = {
     "growth": (faults_kill.points_growth, 1, 1),
     "index": (faults_kill.points_index, 1, 1),
     "compaction": (faults_kill.points_compaction, 2, 1),
+    "removal": (faults_removal.removed, 3, 4),
     "clock": (faults_kill.wall_clock, 1, 2),
     "two": (faults_kill.two_daemons, 1, 2),
     "eio": (faults_disk.errors, 3, 5),
