@@ -59,6 +59,8 @@ static const char *const names[FAILPOINTS_COUNT] = {
     [FAILPOINT_BREAK_TAIL_PUBLISH] = "break_tail_publish",
     [FAILPOINT_BREAK_CHECKSUM] = "break_checksum",
     [FAILPOINT_BREAK_META_SYNC] = "break_meta_sync",
+    [FAILPOINT_BREAK_VISIBILITY] = "break_visibility",
+    [FAILPOINT_BREAK_ERASURE] = "break_erasure",
 };
 
 /* Read before main, never changed afterwards. */

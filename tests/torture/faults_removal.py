@@ -22,8 +22,8 @@ KINDS = {"delete": "deletions", "tombstone": "tombstones", "settings": "settings
 class RemovalCampaign(Campaign):
     """One whose log may have gaps: of those the ledger must know everything."""
 
-    def __init__(self, fault, seed):
-        super().__init__(fault, seed, flags=FLAGS)
+    def __init__(self, fault, seed, failpoints=()):
+        super().__init__(fault, seed, failpoints=failpoints, flags=FLAGS)
         self.ledger.served = removals.Served()
         self.names = Names()
         self.marks_gone_count = 0
@@ -86,9 +86,9 @@ class RemovalCampaign(Campaign):
         return log
 
 
-def removed(budget, seed):
+def removed(budget, seed, failpoints=()):
     """Kills at random moments and at the points of appends and compactions, which changes pass, too."""
-    campaign = RemovalCampaign("deletion, erasure, limits, compaction", seed)
+    campaign = RemovalCampaign("deletion, erasure, limits, compaction", seed, failpoints)
     campaign.start()
     campaign.clients_start(writers=2)
     campaign.takers_start()

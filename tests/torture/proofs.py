@@ -7,6 +7,7 @@ import campaign
 import faults_data
 import faults_disk
 import faults_kill
+import faults_removal
 
 # name of the switch: (what it breaks, the fault that must notice, its rounds, how the row shows it)
 PROOFS = {
@@ -16,6 +17,10 @@ PROOFS = {
     "break_checksum": ("does not look at checksums", faults_data.damage, 400, lambda row: row.wrong > 0),
     "break_meta_sync": ("does not sync the meta page (MDB_NOMETASYNC)", faults_disk.power_cut, 20,
                         lambda row: row.lost > 0),
+    "break_visibility": ("shows what was deleted or is beyond a limit", faults_removal.removed, 20,
+                         lambda row: any("began after it was taken away" in text for text in row.problems)),
+    "break_erasure": ("erases nothing", faults_removal.removed, 20,
+                      lambda row: any("was erased and is there" in text for text in row.problems)),
 }
 
 
