@@ -29,6 +29,29 @@ GRPCURL = TOOLS / "bin" / "grpcurl"
 PATIENCE_SECONDS = 60
 
 
+# What a sanitizer finds, in whatever process of a test, is in a file of its own here, and the test fails.
+_REPORTS = pathlib.Path(tempfile.mkdtemp(prefix="daybook-reports-"))
+atexit.register(shutil.rmtree, _REPORTS, ignore_errors=True)
+_SANITIZER_OPTIONS = {
+    # A preloaded library comes before the runtime.
+    "ASAN_OPTIONS": "verify_asan_link_order=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    # As in .bazelrc: what gRPC's threads do among themselves would look like races without its atomics in sight.
+    "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:second_deadlock_stack=1",
+}
+for _name, _value in _SANITIZER_OPTIONS.items():
+    os.environ[_name] = ":".join(filter(None, (os.environ.get(_name), _value, f"log_path={_REPORTS}/report")))
+
+
+def sanitizer_reports():
+    """What sanitizers have found since the last call."""
+    texts = []
+    for path in sorted(_REPORTS.glob("report*")):
+        texts.append(path.read_text(encoding="utf-8", errors="replace"))
+        path.unlink()
+    return texts
+
+
 def _generate_stubs():
     from grpc_tools import protoc
     import grpc_tools
@@ -107,6 +130,7 @@ class DaemonTest(unittest.TestCase):
     FLAGS = ()
 
     def setUp(self):
+        self.addCleanup(lambda: self.assertEqual("", "\n".join(sanitizer_reports())))
         self.directory = tempfile.mkdtemp(prefix="daybook-test-")
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.data = os.path.join(self.directory, "data")
@@ -189,4 +213,7 @@ def run(command, **options):
 
 
 def main():
-    unittest.main(verbosity=2)
+    done = unittest.main(verbosity=2, exit=False).result.wasSuccessful()
+    reports = sanitizer_reports()
+    print("\n".join(reports), file=sys.stderr, end="")
+    sys.exit(0 if done and not reports else 1)

@@ -56,13 +56,15 @@ static struct rule rule_of(const char *text) {
 __attribute__((constructor)) static void rules_read(void) {
     const char *variable = getenv("DAYBOOK_DISK_FAULTS");
     if (getenv("DAYBOOK_DISK_FILES") != NULL) files = getenv("DAYBOOK_DISK_FILES");
-    char *rest = variable == NULL ? NULL : strdup(variable);
+    char *copy = variable == NULL ? NULL : strdup(variable);
+    char *rest = copy;
     for (char *text = strsep(&rest, ","); text != NULL; text = strsep(&rest, ",")) {
         uint32_t call = 0;
         while (call < CALLS_COUNT && strncmp(text, call_names[call], strlen(call_names[call])) != 0) call++;
         if (call == CALLS_COUNT) usage(text);
         rules[call] = rule_of(text + strlen(call_names[call]));
     }
+    free(copy);
 }
 
 static bool is_of_store(int descriptor) {

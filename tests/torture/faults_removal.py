@@ -97,6 +97,9 @@ def removed(budget, seed, failpoints=()):
     while budget.goes_on(campaign.row):
         if campaign.row.rounds % 2 == 0:
             campaign.acknowledged_more(campaign.randomness.randrange(400))
+            changes_count = len(campaign.ledger.changes) + campaign.randomness.randrange(10)
+            harness.wait_until(lambda count=changes_count: len(campaign.ledger.changes) >= count or
+                               campaign.ledger.violations, "changes")
             campaign.kill()
         else:
             campaign.kill()

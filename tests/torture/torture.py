@@ -1,9 +1,11 @@
 """Harms the daemon in every way that is known and proves that nothing acknowledged is lost.
 
-Usage: torture.py [--minutes N] [--seed N] [--only NAME,...] [--rounds N] [--list] [--prove [--only SWITCH,...]]
+Usage: torture.py [--minutes N] [--seed N] [--only NAME,...] [--rounds N] [--sanitizer asan|tsan] [--list]
+                  [--prove [--only SWITCH,...]]
 
 Each fault has a share of the minutes, and at least a few rounds; without --minutes it has those alone. A line for each is
 printed as it ends; the exit code is 1 if anything is wrong. The seed of a line replays its choices (not its timing).
+With --sanitizer the daemon must have been built with it, and whatever that finds is wrong.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import faults_kill
 import faults_removal
 import mounts
 import proofs
+from ledger import harness
 
 # name: (what runs it, its share of the time, its least rounds)
 FAULTS = {
@@ -63,6 +66,7 @@ class Budget:
         return row.rounds < max(self.rounds_min, rounds_min or 0) or time.monotonic() < self.deadline
 
 
+PROBLEM_CHARACTERS_MAX = 6000  # a sanitizer's report is long
 HEADINGS = ("fault", "rounds", "acknowledged", "lost", "wrong", "unknown", "refused", "recovery", "seed")
 FORMAT = "{:<44} {:>6} {:>12} {:>5} {:>5} {:>8} {:>8} {:>9} {:>11}  {}"
 
@@ -96,15 +100,23 @@ def run_all(arguments, names):
         run, share, rounds_min = FAULTS[name]
         seconds = arguments.minutes * 60 * share / shares if shares else 0
         row = run_one(run, Budget(seconds, rounds_min, arguments.rounds), arguments.seed)
+        row.problems += harness.sanitizer_reports()
         rows.append(row)
         print(line(row), flush=True)
         for problem in row.problems[:8]:
-            print(f"    {problem}", flush=True)
+            print(f"    {problem[:PROBLEM_CHARACTERS_MAX]}", flush=True)
     total = sum(row.acknowledged for row in rows)
     print(f"torture: {sum(row.rounds for row in rows)} rounds, {total} events acknowledged, "
           f"{sum(row.lost for row in rows)} lost, {sum(row.wrong for row in rows)} wrong, "
           f"{sum(1 for row in rows if not row.is_good)} of {len(rows)} faults failed")
     return all(row.is_good for row in rows)
+
+
+def sanitizer_check(name):
+    """A run without the sanitizer would find nothing."""
+    code = campaign.DAYBOOKD_FAILPOINTS.read_bytes()
+    for known in ("asan", "tsan"):
+        assert (f"__{known}_init".encode() in code) == (known == name), f"{campaign.DAYBOOKD_FAILPOINTS}: not built for this"
 
 
 def main():
@@ -115,6 +127,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="of each fault, instead of minutes")
     parser.add_argument("--list", action="store_true", help="the names of all faults")
     parser.add_argument("--prove", action="store_true", help="break the daemon on purpose; it must be noticed")
+    parser.add_argument("--sanitizer", choices=("asan", "tsan"), help="the one that the daemon is built with")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(FAULTS))
@@ -123,6 +136,7 @@ def main():
     tempfile.tempdir = directory
     faults_disk.no_mounts = mounts.namespace_enter()
     faults_kill.names_check()
+    sanitizer_check(arguments.sanitizer)
     names = arguments.only.split(",") if arguments.only else None
     is_good = proofs.run(arguments.seed, names) if arguments.prove else run_all(arguments, names or list(FAULTS))
     if is_good or arguments.prove:
