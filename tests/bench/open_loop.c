@@ -56,14 +56,17 @@ static void start_call(struct worker *worker, uint64_t now_ns) {
     worker->free = slot->next;
     worker->running_count++;
     worker->counts.sent_all_count++;
-    if (in_window(worker, now_ns)) worker->counts.offered_count++;
+    if (in_window(worker, now_ns)) worker->counts.sent_count++;
     wire_writer_clear(&slot->request);
     worker->options->write_request(worker->options->context, atomic_fetch_add(&worker->shared->written_count, 1),
                                    &slot->request);
     const uint64_t started_ns = measure_now_ns();
     unary_start(&slot->call, &worker->connection, worker->method, worker->queue,
                 grpc_slice_from_static_buffer(slot->request.data, slot->request.size),
-                gpr_inf_future(GPR_CLOCK_MONOTONIC));
+                worker->options->deadline_ms == 0
+                    ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
+                    : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                   gpr_time_from_millis(worker->options->deadline_ms, GPR_TIMESPAN)));
     slot->call.started_ns = started_ns;
 }
 
@@ -72,6 +75,7 @@ static void start_due(struct worker *worker) {
     if (now_ns > worker->due_ns + LATE_NS) worker->due_ns = now_ns;
     while (!worker->failed && worker->due_ns <= now_ns && now_ns < worker->shared->window_end_ns) {
         worker->due_ns += worker->interval_ns;
+        if (in_window(worker, now_ns)) worker->counts.offered_count++;
         if (worker->free != NULL) start_call(worker, now_ns);
         now_ns = measure_now_ns();
     }
@@ -99,17 +103,21 @@ static void end_call(struct worker *worker, struct slot *slot) {
     const uint64_t latency_us = (now_ns - slot->call.started_ns) / 1000;
     const grpc_status_code code = slot->call.status.code;
     const bool is_refusal = code == GRPC_STATUS_RESOURCE_EXHAUSTED && says_when(&slot->call.status);
+    const bool is_expired = code == GRPC_STATUS_DEADLINE_EXCEEDED && worker->options->deadline_ms != 0;
     char error[CALL_ERROR_BYTES];
     const bool ok = unary_finish(&slot->call, error);
     slot->next = worker->free;
     worker->free = slot;
     worker->running_count--;
-    if (!ok && !is_refusal) fail(worker, error);
+    if (!ok && !is_refusal && !is_expired) fail(worker, error);
     if (ok) worker->counts.accepted_all_count++;
+    if (is_expired) worker->counts.expired_all_count++;
     if (!in_window(worker, now_ns)) return;
     if (ok) {
         worker->counts.accepted_count++;
         histogram_record(&worker->counts.accepted_us, latency_us);
+    } else if (is_expired) {
+        worker->counts.expired_count++;
     } else {
         worker->counts.refused_count++;
         histogram_record(&worker->counts.refused_us, latency_us);
@@ -182,6 +190,9 @@ static void run_workers(struct worker *workers, uint32_t workers_count, struct s
 static bool collect(const struct worker *worker, struct open_loop_result *result, char ret_error[CALL_ERROR_BYTES]) {
     if (worker->failed) memcpy(ret_error, worker->error, sizeof worker->error);
     result->offered_count += worker->counts.offered_count;
+    result->sent_count += worker->counts.sent_count;
+    result->expired_count += worker->counts.expired_count;
+    result->expired_all_count += worker->counts.expired_all_count;
     result->accepted_count += worker->counts.accepted_count;
     result->refused_count += worker->counts.refused_count;
     result->sent_all_count += worker->counts.sent_all_count;

@@ -5,17 +5,23 @@
 #include "tests/bench/checked_loop.h"
 #include "tests/bench/open_loop.h"
 
+#include "tests/bench/server_watch.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+/* A server rests when its memory has not changed by more than so much for so long. */
+#define REST_KIB    UINT64_C(512)
+#define REST_NS     UINT64_C(3000000000)
+#define REST_NS_MAX UINT64_C(30000000000)
 
 /* What the requests of all stages depend on. */
 struct source {
     const struct phase_options *options;
     /* The number of the next stage's first event. */
     uint64_t base;
+    struct server_watch *watch;
 };
 
 static void write_closed(void *context, uint64_t number, uint64_t answered_count, struct wire_writer *writer) {
@@ -30,24 +36,28 @@ static void write_open(void *context, uint64_t number, struct wire_writer *write
     write_closed(context, number, 0, writer);
 }
 
-/* A line of /proc/PID/status, in KiB; 0 when it is not known. */
-static uint64_t server_memory_kib(pid_t server_pid, const char *field) {
-    char path[64];
-    char line[256];
-    uint64_t kib = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)server_pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return 0;
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, field, strlen(field)) == 0) (void)sscanf(line + strlen(field), ": %" SCNu64, &kib);
-    }
-    (void)fclose(file);
-    return kib;
+static void print_memory(struct source *source) {
+    printf(" anonymous_kib_most=%" PRIu64 " share=%u\n", server_watch_peak_take(source->watch),
+           source->options->server_share_percent);
 }
 
-static void print_memory(const struct phase_options *options) {
-    printf(" anonymous_kib=%" PRIu64 " resident_most_kib=%" PRIu64 "\n",
-           server_memory_kib(options->server_pid, "RssAnon"), server_memory_kib(options->server_pid, "VmHWM"));
+/* Waits until the server has given back what it does not need, and prints what it holds then. */
+static void stage_rest(struct source *source, const char *stage) {
+    const struct phase_options *options = source->options;
+    uint64_t kib = server_anonymous_kib(options->server_pid);
+    uint64_t since_ns = measure_now_ns();
+    const uint64_t end_ns = since_ns + REST_NS_MAX;
+    while (measure_now_ns() - since_ns < REST_NS && measure_now_ns() < end_ns) {
+        measure_wait_until_ns(measure_now_ns() + REST_NS / 30);
+        const uint64_t now_kib = server_anonymous_kib(options->server_pid);
+        if (now_kib + REST_KIB < kib || now_kib > kib + REST_KIB) {
+            kib = now_kib;
+            since_ns = measure_now_ns();
+        }
+    }
+    printf("phase=overload peer=%s stage=%s events_per_request=%u anonymous_kib=%" PRIu64 " descriptors=%" PRIu64 "\n",
+           options->peer->name, stage, options->events_per_request, server_anonymous_kib(options->server_pid),
+           server_descriptors_count(options->server_pid));
 }
 
 /* Clients that wait. */
@@ -68,18 +78,22 @@ static bool stage_closed(struct source *source, const char *stage, double *ret_c
     if (!checked_loop_run(options, &loop, &result)) return false;
     source->base += result.calls_all_count * options->events_per_request;
     checked_loop_print("overload", options, &result);
-    printf(" stage=%s", stage);
-    print_memory(options);
+    printf(" stage=%s events_per_request=%u", stage, options->events_per_request);
+    print_memory(source);
     *ret_calls_per_second = (double)result.calls_count * 1e9 / (double)result.elapsed_ns;
     return true;
 }
 
-static void print_open(const struct phase_options *options, const struct open_loop_result *result) {
+static void print_open(struct source *source, const struct open_loop_result *result) {
+    const struct phase_options *options = source->options;
     const double seconds = (double)result->elapsed_ns / 1e9;
-    printf("phase=overload peer=%s stage=overload times=%u offered_per_second=%.0f calls_per_second=%.0f "
-           "refused_per_second=%.0f",
-           options->peer->name, options->overload_times, (double)result->offered_count / seconds,
-           (double)result->accepted_count / seconds, (double)result->refused_count / seconds);
+    printf(
+        "phase=overload peer=%s stage=overload events_per_request=%u times=%u offered_per_second=%.0f sent_per_second=%.0f "
+        "calls_per_second=%.0f refused_per_second=%.0f expired_per_second=%.0f",
+        options->peer->name, options->events_per_request, options->overload_times,
+        (double)result->offered_count / seconds, (double)result->sent_count / seconds,
+        (double)result->accepted_count / seconds, (double)result->refused_count / seconds,
+        (double)result->expired_count / seconds);
     printf(" p50_us=%" PRIu64 " p99_us=%" PRIu64 " max_us=%" PRIu64 " refused_p99_us=%" PRIu64,
            histogram_quantile(&result->accepted_us, 500), histogram_quantile(&result->accepted_us, 990),
            result->accepted_us.value_max, histogram_quantile(&result->refused_us, 990));
@@ -87,7 +101,21 @@ static void print_open(const struct phase_options *options, const struct open_lo
            (double)result->times.server_us * 1e3 / (double)result->elapsed_ns,
            (double)result->times.client_us * 1e3 / (double)result->elapsed_ns,
            measure_others_cores(&result->times, result->elapsed_ns));
-    print_memory(options);
+    print_memory(source);
+}
+
+/* What has expired was carried out or not; all else must be as it was said to be. */
+static bool check_open(const struct phase_options *options, uint64_t head_before,
+                       const struct open_loop_result *result) {
+    const uint64_t least = result->accepted_all_count * options->events_per_request;
+    const uint64_t most = least + result->expired_all_count * options->events_per_request;
+    uint64_t head = 0;
+    if (!checked_loop_head(options, &head)) return false;
+    if (head - head_before >= least && head - head_before <= most) return true;
+    (void)fprintf(stderr,
+                  "load: %s: %" PRIu64 " to %" PRIu64 " events were written, but the head moved by %" PRIu64 "\n",
+                  options->peer->name, least, most, head - head_before);
+    return false;
 }
 
 /* Clients that do not. */
@@ -105,6 +133,7 @@ static bool stage_open(struct source *source, uint64_t calls_per_second) {
         .in_flight_max = options->overload_in_flight,
         .warmup_ns = options->warmup_ms * NS_PER_MS,
         .window_ns = options->window_ms * NS_PER_MS,
+        .deadline_ms = options->overload_deadline_ms,
         .server_pid = options->server_pid,
     };
     struct open_loop_result result;
@@ -114,8 +143,8 @@ static bool stage_open(struct source *source, uint64_t calls_per_second) {
         return false;
     }
     source->base += result.sent_all_count * options->events_per_request;
-    print_open(options, &result);
-    return checked_loop_check(options, head, result.accepted_all_count * options->events_per_request);
+    print_open(source, &result);
+    return check_open(options, head, &result);
 }
 
 bool phase_overload(const struct phase_options *options) {
@@ -126,6 +155,15 @@ bool phase_overload(const struct phase_options *options) {
         (void)fprintf(stderr, "load: %s stores nothing\n", options->peer->name);
         return false;
     }
-    return checked_loop_head(options, &source.base) && stage_closed(&source, "before", &peak) &&
-           stage_open(&source, (uint64_t)(peak * options->overload_times)) && stage_closed(&source, "after", &again);
+    if (!checked_loop_head(options, &source.base)) return false;
+    stage_rest(&source, "rest-before");
+    struct server_watch watch;
+    source.watch = &watch;
+    server_watch_begin(&watch, options->server_pid, options->server_share_percent);
+    const bool ok = stage_closed(&source, "before", &peak) &&
+                    stage_open(&source, (uint64_t)(peak * options->overload_times)) &&
+                    stage_closed(&source, "after", &again);
+    server_watch_end(&watch);
+    if (ok) stage_rest(&source, "rest-after");
+    return ok;
 }

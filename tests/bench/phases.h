@@ -48,6 +48,9 @@ struct phase_options {
     uint32_t overload_in_flight;
     /* A server takes so many calls of one connection and no more; a crowd has many connections, each with a thread. */
     uint32_t overload_threads_count;
+    /* How long each of its calls waits; 0: for ever. And how much of the time the server may run, in percent. */
+    uint32_t overload_deadline_ms;
+    uint32_t server_share_percent;
     /* Calls of append-many. */
     uint32_t streams_count;
     /* When the server was started, in microseconds since 1970; 0: not known. */
