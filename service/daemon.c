@@ -186,6 +186,7 @@ static void port_watch_start(struct daemon *daemon, const struct config *config)
     const struct port_watch_options options = {.listen = config->listen,
                                                .port = daemon_port(daemon),
                                                .is_encrypted = config->tls_certificate != NULL,
+                                               .threads_name = "grpc-server-",
                                                .deaf = on_port_deaf,
                                                .context = daemon};
     const result opened = port_watch_open(&options, &daemon->port_watch);

@@ -19,6 +19,7 @@
 #include "service/base/limits.h"
 #include "service/base/logging.h"
 #include "service/base/thread.h"
+#include "service/ops/threads.h"
 
 #define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
 #define HOST_BYTES                  256
@@ -41,6 +42,7 @@ struct port_watch {
     struct sockaddr_storage address;
     socklen_t address_size;
     bool is_encrypted;
+    const char *threads_name;
     uint32_t interval_ms;
     uint32_t timeout_ms;
     void (*deaf)(void *context);
@@ -90,12 +92,32 @@ static uint64_t waiting_count(const struct port_watch *watch) {
 
 /* --- One connection ----------------------------------------------------------------------------------------------- */
 
-/* Waits for the socket, at most until the deadline: then OUTCOME_SLOW if somebody was accepted in the meantime. Nobody leaves
- * the queue but by being accepted, so where it has become shorter, or is empty, the server is flooded or short of cores; an
- * end of it would help nobody. */
+/* What is seen of a server that lets us wait. */
+struct patience {
+    uint64_t waiting_before;
+    uint32_t looks_count;
+    uint32_t busy_count; /* looks at which none of the threads that accept slept */
+    bool accepts;
+};
+
+/* Nobody leaves the queue but by being accepted, so where it has become shorter, or is empty, somebody was. */
+static void look_at_server(const struct port_watch *watch, struct patience *patience) {
+    const uint64_t waiting = waiting_count(watch);
+    if (watch->listeners_count > 0 && (waiting == 0 || waiting < patience->waiting_before)) patience->accepts = true;
+    patience->waiting_before = waiting;
+    patience->looks_count++;
+    if (watch->threads_name != NULL && threads_all_run(watch->threads_name)) patience->busy_count++;
+}
+
+/* A deaf server's threads sleep. One that is flooded or short of cores accepts when it comes to it, and its end would help
+ * nobody. */
+static bool is_overloaded(const struct patience *patience) {
+    return patience->accepts || 2 * patience->busy_count > patience->looks_count;
+}
+
+/* Waits for the socket, at most until the deadline: then OUTCOME_SLOW if the server is overloaded. */
 static enum outcome wait_for(const struct port_watch *watch, short events, int64_t deadline_ns) {
-    bool accepts = false;
-    uint64_t waiting_before = waiting_count(watch);
+    struct patience patience = {.waiting_before = waiting_count(watch)};
     for (;;) {
         struct pollfd waits[] = {
             {.fd = watch->stop_descriptor, .events = POLLIN},
@@ -104,10 +126,8 @@ static enum outcome wait_for(const struct port_watch *watch, short events, int64
         const int ready_count = poll(waits, 2, QUEUE_LOOK_MS);
         if (ready_count > 0 && waits[0].revents != 0) return OUTCOME_STOPPED;
         if (ready_count > 0) return OUTCOME_ANSWERED;
-        const uint64_t waiting = waiting_count(watch);
-        if (watch->listeners_count > 0 && (waiting == 0 || waiting < waiting_before)) accepts = true;
-        waiting_before = waiting;
-        if (clock_monotonic_ns() >= deadline_ns) return accepts ? OUTCOME_SLOW : OUTCOME_FAILED;
+        look_at_server(watch, &patience);
+        if (clock_monotonic_ns() >= deadline_ns) return is_overloaded(&patience) ? OUTCOME_SLOW : OUTCOME_FAILED;
     }
 }
 
@@ -188,7 +208,8 @@ static bool look(struct port_watch *watch) {
         if (outcome == OUTCOME_STOPPED) return false;
         if (outcome == OUTCOME_SLOW) {
             atomic_fetch_add_explicit(&watch->slow_count, 1, memory_order_relaxed);
-            log_warn("the own port accepts, but does not answer in time", "timeout_ms", log_number(watch->timeout_ms));
+            log_warn("the server is overloaded: the own port does not answer in time", "timeout_ms",
+                     log_number(watch->timeout_ms));
             return true;
         }
         if (outcome == OUTCOME_ANSWERED) {
@@ -278,6 +299,7 @@ result port_watch_open(const struct port_watch_options *options, struct port_wat
     struct port_watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL) return failure_result(FAILURE_MEMORY);
     watch->is_encrypted = options->is_encrypted;
+    watch->threads_name = options->threads_name;
     watch->interval_ms = options->interval_ms != 0 ? options->interval_ms : PORT_WATCH_INTERVAL_MS;
     watch->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : PORT_WATCH_TIMEOUT_MS;
     watch->deaf = options->deaf;

@@ -4,7 +4,8 @@
  * handshakes for it, and nobody is served. So a thread connects to the address that the daemon listens on and waits for the
  * server's first frame (SETTINGS); where connections are encrypted, it says that it has nothing to say and waits for the
  * server to hang up. Either takes a server that accepts. Enough failures in a row, and the daemon hears of it. A server that
- * accepts others meanwhile (its sockets' queues say so) is flooded, not deaf, and that is no failure.
+ * accepts others meanwhile (its sockets' queues say so) is flooded, not deaf, and that is no failure; neither is it one when the
+ * threads that accept have not slept for most of that time: they are overloaded, and accept when they come to it.
  *
  * The watch holds one socket from the start to the end and connects it anew each time: when there are no descriptors left it
  * needs none. A port that has never answered is not watched, because an address that cannot be reached from here says nothing
@@ -26,15 +27,16 @@ struct port_watch_options {
     const char *listen; /* HOST:PORT or [HOST]:PORT; the port in it is not looked at */
     uint16_t port;      /* the one that is bound */
     bool is_encrypted;
-    uint32_t interval_ms; /* between two connections; 0: PORT_WATCH_INTERVAL_MS */
-    uint32_t timeout_ms;  /* of one; 0: PORT_WATCH_TIMEOUT_MS */
+    const char *threads_name; /* how the names of the threads that accept begin; a literal, or NULL: not looked at */
+    uint32_t interval_ms;     /* between two connections; 0: PORT_WATCH_INTERVAL_MS */
+    uint32_t timeout_ms;      /* of one; 0: PORT_WATCH_TIMEOUT_MS */
     void (*deaf)(void *context);
     void *context;
 };
 
 struct port_watch_counts {
     uint64_t answered_count;
-    uint64_t slow_count;   /* no answer in time, but the server has accepted */
+    uint64_t slow_count;   /* no answer in time, but the server has accepted, or is overloaded */
     uint64_t failed_count; /* nor that */
 };
 

@@ -19,8 +19,10 @@
 /* Of one to a server that does not. */
 #define TIMEOUT_SHORT_MS 100
 
+#define SERVER_THREAD_NAME "accepts-all"
+
 /* What a server does with who connects. It begins as one that greets. */
-enum manner { MANNER_GREETS, MANNER_HANGS_UP, MANNER_IS_SILENT, MANNER_ACCEPTS_NOBODY };
+enum manner { MANNER_GREETS, MANNER_HANGS_UP, MANNER_IS_SILENT, MANNER_ACCEPTS_NOBODY, MANNER_IS_BUSY };
 
 struct server {
     int listener;
@@ -43,11 +45,13 @@ static void serve_one(int connection, enum manner manner) {
 
 static void *serve(void *context) {
     struct server *server = context;
+    pthread_setname_np(pthread_self(), SERVER_THREAD_NAME);
     while (!atomic_load(&server->is_over)) {
         const enum manner manner = (enum manner)atomic_load(&server->manner);
+        if (manner == MANNER_IS_BUSY) continue;
         struct pollfd wait = {.fd = server->listener, .events = POLLIN};
         if (manner == MANNER_ACCEPTS_NOBODY) wait.fd = -1;
-        if (poll(&wait, 1, 1) <= 0) continue;
+        if (poll(&wait, 1, manner == MANNER_ACCEPTS_NOBODY ? 20 : 1) <= 0) continue;
         const int connection = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
         if (connection >= 0) serve_one(connection, manner);
     }
@@ -82,6 +86,7 @@ static struct port_watch *watch_open(struct server *server, const char *listen, 
     const struct port_watch_options options = {.listen = listen,
                                                .port = server->port,
                                                .is_encrypted = is_encrypted,
+                                               .threads_name = SERVER_THREAD_NAME,
                                                .interval_ms = 1,
                                                .timeout_ms = timeout_ms,
                                                .deaf = on_deaf,
@@ -152,6 +157,21 @@ Test(port_watch, a_server_that_accepts_and_is_silent_is_slow_and_not_deaf, .time
     answered_wait(watch, 2);
     port_watch_close(watch);
     cr_assert_eq(atomic_load(&server.deaf_count), 0);
+    server_close(&server);
+}
+
+Test(port_watch, a_server_that_is_too_busy_to_accept_is_slow_and_not_deaf, .timeout = 60) {
+    struct server server;
+    server_open(&server, MANNER_GREETS);
+    struct port_watch *watch = watch_open(&server, "127.0.0.1:0", false, TIMEOUT_SHORT_MS);
+    answered_wait(watch, 1);
+    atomic_store(&server.manner, MANNER_IS_BUSY);
+    while (port_watch_count(watch).slow_count <= 2 * PORT_WATCH_FAILURES_COUNT_MAX) (void)poll(NULL, 0, 1);
+    cr_assert_eq(atomic_load(&server.deaf_count), 0);
+    /* The same threads, asleep: that is deafness. */
+    atomic_store(&server.manner, MANNER_ACCEPTS_NOBODY);
+    while (atomic_load(&server.deaf_count) == 0) (void)poll(NULL, 0, 1);
+    port_watch_close(watch);
     server_close(&server);
 }
 
