@@ -1,0 +1,125 @@
+"""Attacks by clients that take nothing, give nothing, or go away: each keeps something of the daemon for as long as it can."""
+
+import contextlib
+import socket
+
+import http2
+from model import Attack
+from target import event_pb2, event_store_pb2, harness
+
+SUBSCRIBE = "/daybook.v1.EventStore/Subscribe"
+APPEND = "/daybook.v1.EventStore/Append"
+APPEND_MANY = "/daybook.v1.EventStore/AppendMany"
+HEAD = "/daybook.v1.EventStore/Head"
+REQUEST_BYTES_MAX = 16 << 20
+CONNECTION_CALLS_MAX = 1024
+
+
+def connections(target, count, own_settings=None):
+    """A context of so many connections."""
+    stack = contextlib.ExitStack()
+    return stack, [stack.enter_context(http2.Connection(target.port, own_settings)) for _ in range(count)]
+
+
+def vanishing_clients(target):
+    """Subscribers that go in the middle of a message, without a word."""
+    count = target.scale(1000, 200)
+    for number in range(count):
+        connection = http2.Connection(target.port)
+        connection.open_call(SUBSCRIBE, payload=b"")
+        while connection.next_frame()[0] != http2.DATA:
+            pass
+        connection.close(with_reset=number % 2 == 0)
+    harness.wait_until(lambda: target.subscriptions_count() == 0, "the end of the subscriptions")
+    return f"{count} subscribers, gone while they were sent to"
+
+
+def slow_readers(target):
+    """Subscribers of everything that let the daemon send a byte."""
+    connections_count, calls_count = target.scale((4, 250), (2, 100))
+    stack, opened = connections(target, connections_count, {http2.SETTING_INITIAL_WINDOW_SIZE: 1})
+    with stack:
+        for connection in opened:
+            for _ in range(calls_count):
+                connection.open_call(SUBSCRIBE, payload=b"")
+        harness.wait_until(lambda: target.subscriptions_count() == connections_count * calls_count, "the subscriptions")
+        target.bystander.go_on(100)
+    return f"{connections_count} x {calls_count} subscribers with a window of one byte"
+
+
+def zero_window_appenders(target):
+    """Streams of appends that never take an answer, and go on until the daemon takes no more."""
+    connections_count, calls_count = target.scale((4, 64), (2, 16))
+    event = event_pb2.Event(type="Flood", data=b"v" * 100)
+    request = event_store_pb2.AppendRequest(writes=[event_store_pb2.Write(stream="flood", events=[event])])
+    requests = http2.message(request.SerializeToString()) * 1500
+    stack, opened = connections(target, connections_count, {http2.SETTING_INITIAL_WINDOW_SIZE: 0})
+    with stack:
+        sent = 0
+        for connection in opened:
+            for _ in range(calls_count):
+                stream = connection.open_call(APPEND_MANY, end=False)
+                sent += connection.send_while_taken(http2.data_frames(stream, requests), stall_seconds=2)
+        target.bystander.go_on(100)
+    return f"{connections_count} x {calls_count} streams, {sent / 2**20:.0f} MiB of requests, no window for answers"
+
+
+def held_uploads(target):
+    """Requests of the largest size of which the last byte never comes."""
+    connections_count, calls_count, size = target.scale((8, 16, REQUEST_BYTES_MAX - 4096), (2, 16, REQUEST_BYTES_MAX // 4))
+    part = b"\0" * size
+    stack, opened = connections(target, connections_count)
+    with stack:
+        sent = 0
+        for connection in opened:
+            for _ in range(calls_count):
+                stream = connection.new_stream()
+                head = http2.headers_frames(stream, http2.request_block(APPEND))
+                start = b"\0" + REQUEST_BYTES_MAX.to_bytes(4, "big")
+                sent += connection.send_while_taken(head + http2.data_frames(stream, start + part), stall_seconds=1)
+        target.bystander.go_on(100)
+    return f"{connections_count} x {calls_count} requests of 16 MiB without their end, {sent / 2**20:.0f} MiB"
+
+
+def answers_not_taken(target):
+    """Calls whose answers find no window."""
+    connections_count, calls_count = target.scale((16, CONNECTION_CALLS_MAX), (2, CONNECTION_CALLS_MAX))
+    stack, opened = connections(target, connections_count, {http2.SETTING_INITIAL_WINDOW_SIZE: 0})
+    with stack:
+        for connection in opened:
+            for _ in range(calls_count):
+                connection.open_call(HEAD, payload=b"")
+        target.bystander.go_on(100)
+    return f"{connections_count} x {calls_count} calls with a window of zero for the answer"
+
+
+def silent_connections(target):
+    """Connections on which nothing is ever said."""
+    count = target.scale(4000, 300)
+    before = target.sample().descriptors_count
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(("127.0.0.1", target.port)))
+        harness.wait_until(lambda: target.sample().descriptors_count >= before + count, "the connections")
+        target.bystander.go_on(100)
+    return f"{count} connections without a byte"
+
+
+def idle_connections(target):
+    """Connections that speak HTTP/2 and then nothing more."""
+    count = target.scale(4000, 300)
+    stack, _ = connections(target, count)
+    with stack:
+        target.bystander.go_on(100)
+    return f"{count} connections with a preface and nothing more"
+
+
+ATTACKS = [
+    Attack("vanishing clients", 32, vanishing_clients),
+    Attack("slow readers", 64, slow_readers),
+    Attack("zero-window appenders", 64, zero_window_appenders),
+    Attack("held uploads", 256, held_uploads),
+    Attack("answers not taken", 64, answers_not_taken),
+    Attack("silent connections", 64, silent_connections),
+    Attack("idle connections", 128, idle_connections),
+]

@@ -1,0 +1,123 @@
+"""Attacks by frames and header blocks, before any call has begun."""
+
+import http2
+from model import Attack
+
+HEAD = "/daybook.v1.EventStore/Head"
+APPEND = "/daybook.v1.EventStore/Append"
+METADATA_BYTES_MAX = 16384
+
+
+def header_list_too_large(target):
+    """Header lists of a mebibyte, in connections that send them again and again; gRPC must refuse each call."""
+    connections_count, calls_count = target.scale((8, 8), (4, 2))
+    block = http2.request_block(HEAD, *(http2.literal(b"x-%d" % n, b"v" * 1000) for n in range(1024)))
+    refused = 0
+    connections = [http2.Connection(target.port) for _ in range(connections_count)]
+    for connection in connections:
+        for _ in range(calls_count):
+            stream = connection.new_stream()
+            try:
+                connection.send(http2.headers_frames(stream, block) + http2.frame(http2.DATA, http2.END_STREAM, stream,
+                                                                                  http2.message(b"")))
+                outcome = connection.status(stream)
+            except http2.Gone:
+                break
+            assert outcome[0] != 0, f"a call with {len(block)} bytes of headers was served"
+            refused += 1
+    for connection in connections:
+        connection.close()
+    print(refused)
+    return f"{connections_count} x {calls_count} calls with {len(block) >> 10} KiB of headers"
+
+
+def hpack_bomb(target):
+    """One entry of the table, four kilobytes long, is named thousands of times: a byte each on the wire."""
+    references_count, calls_count = target.scale((15000, 64), (15000, 8))
+    with http2.Connection(target.port) as connection:
+        stream = connection.new_stream()
+        first = http2.request_block(HEAD, http2.indexed_literal(b"x-bomb", b"v" * 4000))
+        block = http2.request_block(HEAD) + http2.reference(http2.STATIC_COUNT + 1) * references_count
+        sent = 0
+        try:
+            connection.send(http2.headers_frames(stream, first) +
+                            http2.frame(http2.DATA, http2.END_STREAM, stream, http2.message(b"")))
+            assert connection.status(stream)[0] == 0, "the entry itself is no harm"
+            for _ in range(calls_count):
+                stream = connection.new_stream()
+                connection.send(http2.headers_frames(stream, block) +
+                                http2.frame(http2.DATA, http2.END_STREAM, stream, http2.message(b"")))
+                assert connection.status(stream)[0] != 0, "a bomb was served"
+                sent += 1
+        except http2.Gone:
+            pass
+        assert sent > 0, "no bomb was taken"
+    return f"{sent} calls, each of which names 4 KiB {references_count} times"
+
+
+def continuation_flood(target):
+    """A header that never ends. What it costs grows with the square of its size, so the daemon's processor time is the price
+    and its memory what is bounded here."""
+    size = target.scale(4 << 20, 1 << 20)
+    with http2.Connection(target.port) as connection:
+        stream = connection.new_stream()
+        start = http2.request_block(HEAD) + b"\x00" + http2.text(b"x-endless") + http2.integer(1 << 27, 7)
+        connection.send(http2.frame(http2.HEADERS, 0, stream, start))
+        part = http2.frame(http2.CONTINUATION, 0, stream, b"v" * http2.FRAME_BYTES_MAX)
+        sent = connection.send_while_taken(part * (size // http2.FRAME_BYTES_MAX), stall_seconds=20)
+        target.bystander.go_on(20)
+    return f"a header of {sent / 2**20:.1f} MiB that does not end"
+
+
+def continuations_without_content(target):
+    """Empty frames that go on with a header block for ever."""
+    count = target.scale(1000000, 100000)
+    with http2.Connection(target.port) as connection:
+        stream = connection.new_stream()
+        connection.send(http2.frame(http2.HEADERS, 0, stream, http2.request_block(HEAD)))
+        connection.send_while_taken(http2.frame(http2.CONTINUATION, 0, stream) * count, stall_seconds=20)
+    return f"{count} empty CONTINUATION frames"
+
+
+def rapid_reset(target):
+    """Calls that are opened and reset at once, CVE-2023-44487; what they took must not grow from one round to the next."""
+    rounds_count, calls_count = target.scale((5, 20000), (3, 4000))
+    peaks = []
+    for _ in range(rounds_count):
+        with http2.Connection(target.port) as connection:
+            block = http2.request_block(APPEND)
+            frames = []
+            for _ in range(calls_count):
+                stream = connection.new_stream()
+                frames += [http2.frame(http2.HEADERS, http2.END_HEADERS, stream, block), http2.reset(stream)]
+            connection.send_while_taken(b"".join(frames), stall_seconds=20)
+            target.bystander.go_on(20)
+            peaks.append(target.sample().memory_mib)
+    assert peaks[-1] < peaks[0] + 32, f"memory grows from round to round: {[round(peak) for peak in peaks]} MiB"
+    return f"{rounds_count} x {calls_count} HEADERS and RST_STREAM"
+
+
+def flood_of(name, one, bound_mib, count_full=500000, count_short=100000):
+    """An attack that repeats a frame, and reads nothing of what the daemon says to it."""
+    def run(target):
+        count = target.scale(count_full, count_short)
+        with http2.Connection(target.port) as connection:
+            stream = connection.open_call(APPEND, end=False)
+            sent = connection.send_while_taken(one(stream) * count, stall_seconds=5)
+            target.bystander.go_on(20)
+        return f"{sent // len(one(stream))} of {count} frames were taken"
+    return Attack(name, bound_mib, run)
+
+
+ATTACKS = [
+    Attack("header list too large", 32, header_list_too_large),
+    Attack("HPACK bomb", 32, hpack_bomb),
+    Attack("CONTINUATION, endless", 32, continuation_flood),
+    Attack("CONTINUATION, empty", 32, continuations_without_content),
+    Attack("rapid reset", 256, rapid_reset),
+    flood_of("PING flood", lambda stream: http2.frame(http2.PING, payload=b"attacked"), 32),
+    flood_of("SETTINGS flood", lambda stream: http2.settings({http2.SETTING_INITIAL_WINDOW_SIZE: 65535}), 32),
+    flood_of("empty DATA flood", lambda stream: http2.frame(http2.DATA, 0, stream), 32),
+    flood_of("WINDOW_UPDATE flood", lambda stream: http2.window_update(stream, 1), 32),
+    flood_of("PRIORITY flood", lambda stream: http2.frame(http2.PRIORITY, 0, stream + 2, b"\0\0\0\0\1"), 32),
+]
