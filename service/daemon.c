@@ -1,9 +1,11 @@
 #include "service/daemon.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "daybook/server.h"
 #include "service/api/api.h"
@@ -39,6 +41,7 @@ struct daemon {
     struct commit_listener listener;
     struct api api;
     daybook_server *server;
+    bool is_encrypted;
     struct port_watch *port_watch; /* NULL: the address is not one of TCP */
     struct signals *signals;
     atomic_bool port_is_deaf;
@@ -73,6 +76,30 @@ static void on_port_deaf(void *context) {
               log_number(daemon_port(daemon)));
     atomic_store(&daemon->port_is_deaf, true);
     signals_fail(daemon->signals);
+}
+
+/* What new connections are shown from here on. */
+static void certificate_log(const struct daemon *daemon, const char *message) {
+    const daybook_server_tls_counts counts = daybook_server_tls_count(daemon->server);
+    const time_t expires_s = (time_t)counts.expires_s;
+    struct tm parts = {0};
+    char text[sizeof "2026-01-02T03:04:05Z"] = "";
+    (void)gmtime_r(&expires_s, &parts);
+    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (counts.expires_s * INT64_C(1000000000) <= clock_wall_ns()) {
+        log_warn("the certificate has expired: clients will refuse it", "expires_at", text);
+    } else {
+        log_info(message, "expires_at", text);
+    }
+}
+
+static void on_tls_reloaded(const daybook_status *status, void *context) {
+    const struct daemon *daemon = context;
+    if (status->code == DAYBOOK_OK) {
+        certificate_log(daemon, "new connections get the certificate that was read anew");
+    } else {
+        log_error("the certificates were not read anew: new connections get those before", "problem", status->message);
+    }
 }
 
 enum daemon_exit daemon_exit_of(enum failure failure) {
@@ -158,7 +185,10 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                             .keepalive_ms = (uint32_t)config->keepalive_ms,
                                             .keepalive_timeout_ms = (uint32_t)config->keepalive_timeout_ms,
                                             .threads_count = grpc_threads_count(config),
-                                            .tls = config->tls_certificate == NULL ? NULL : &tls};
+                                            .tls = config->tls_certificate == NULL ? NULL : &tls,
+                                            .tls_reloaded = on_tls_reloaded,
+                                            .tls_reloaded_context = daemon};
+    daemon->is_encrypted = options.tls != NULL;
     daemon->api = (struct api){.sequencer = daemon->sequencer,
                                .feed = daemon->feed,
                                .compactor = daemon->compactor,
@@ -172,10 +202,12 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                .store_id = store_id(daemon->store),
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);
+    daemon->api.server = daemon->server;
     if (daemon->server == NULL || !api_serve(&daemon->api, daemon->server, ret_status) ||
         !daybook_server_start(daemon->server, ret_status)) {
         return false;
     }
+    if (daemon->is_encrypted) certificate_log(daemon, "connections are encrypted");
     daybook_server_set_serving(daemon->server, HEALTH_LIVENESS, true);
     daybook_server_set_serving(daemon->server, HEALTH_READINESS, true);
     return true;
@@ -226,6 +258,17 @@ enum daemon_exit daemon_failure(const struct daemon *daemon) {
 
 uint16_t daemon_port(const struct daemon *daemon) {
     return daybook_server_port(daemon->server);
+}
+
+void daemon_reload(struct daemon *daemon) {
+    if (!daemon->is_encrypted) {
+        log_info("SIGHUP reads certificates anew, and there are none");
+        return;
+    }
+    daybook_status status = {.code = DAYBOOK_OK};
+    const bool ok = daybook_server_tls_reload(daemon->server, &status);
+    assert(ok == (status.code == DAYBOOK_OK));
+    on_tls_reloaded(&status, daemon);
 }
 
 /* A disk that does not answer: clients and orchestrators should go elsewhere, those that wait still get their answer when it

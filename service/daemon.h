@@ -39,6 +39,9 @@ uint16_t daemon_port(const struct daemon *daemon);
 /* What to exit with when `signals` have heard of a failure. */
 enum daemon_exit daemon_failure(const struct daemon *daemon);
 
+/* Reads certificates, the key and the authorities of clients again; what is wrong is logged, and the old ones stay. */
+void daemon_reload(struct daemon *daemon);
+
 /* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call, and under a
  * load that does not rest every MEMORY_TRIM_INTERVAL_MS; and tells `signals` when the disk does not keep what it was given. */
 void daemon_rest(struct daemon *daemon);

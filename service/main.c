@@ -38,7 +38,10 @@ static int serve(const struct config *config, struct signals *signals) {
              log_number(descriptors_count), "tls", tls_text(config));
 
     enum stop_reason reason;
-    while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET) daemon_rest(daemon);
+    while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET || reason == STOP_NOT_BUT_RELOAD) {
+        if (reason == STOP_NOT_BUT_RELOAD) daemon_reload(daemon);
+        daemon_rest(daemon);
+    }
     if (reason == STOP_FAILURE) code = daemon_failure(daemon);
     log_info("draining", "reason", reason == STOP_SIGNAL ? "signal" : "failure");
     daemon_drain(daemon, reason == STOP_SIGNAL ? (uint32_t)config->drain_ms : FAILURE_DRAIN_MS);

@@ -32,6 +32,14 @@ static const struct {
 
 enum { FIGURES_COUNT = sizeof figures / sizeof figures[0] };
 
+static void tls_json(json_t *object, const daybook_v1_GetStatsResponse *stats) {
+    const google_protobuf_Timestamp *expires_at = daybook_v1_GetStatsResponse_tls_certificate_expires_at(stats);
+    if (expires_at != NULL) json_add_time(object, "tls_certificate_expires_at", expires_at);
+    json_add(object, "tls_reloads_count", json_number(daybook_v1_GetStatsResponse_tls_reloads_count(stats)));
+    json_add(object, "tls_reload_failures_count",
+             json_number(daybook_v1_GetStatsResponse_tls_reload_failures_count(stats)));
+}
+
 static bool stats_json(const daybook_v1_GetStatsResponse *stats) {
     json_t *object = json_object();
     json_add(object, "store_id", json_text(daybook_v1_GetStatsResponse_store_id(stats)));
@@ -40,6 +48,7 @@ static bool stats_json(const daybook_v1_GetStatsResponse *stats) {
     for (size_t index = 0; index < FIGURES_COUNT; index++) {
         json_add(object, figures[index].field, json_number(figures[index].get(stats)));
     }
+    tls_json(object, stats);
     return json_line(object);
 }
 
@@ -49,19 +58,36 @@ static void text_line(const char *label, upb_StringView text) {
     (void)putchar('\n');
 }
 
+static void figure_line(const char *label, uint64_t figure, bool is_bytes) {
+    char text[PRINT_BYTES_BYTES];
+    (void)snprintf(text, sizeof text, "%" PRIu64, figure);
+    if (is_bytes) print_bytes(figure, text);
+    text_line(label, upb_StringView_FromString(text));
+}
+
+static void time_line(const char *label, const google_protobuf_Timestamp *time) {
+    char text[PRINT_TIME_BYTES];
+    print_time(time, PRINT_TIME_DIGITS_SHORT, text);
+    text_line(label, upb_StringView_FromString(text));
+}
+
+/* Nothing where connections are not encrypted. */
+static void tls_lines(const daybook_v1_GetStatsResponse *stats) {
+    const google_protobuf_Timestamp *expires_at = daybook_v1_GetStatsResponse_tls_certificate_expires_at(stats);
+    if (expires_at == NULL) return;
+    time_line("certificate ends", expires_at);
+    figure_line("certificate reloads", daybook_v1_GetStatsResponse_tls_reloads_count(stats), false);
+    figure_line("reloads that failed", daybook_v1_GetStatsResponse_tls_reload_failures_count(stats), false);
+}
+
 static void stats_lines(const daybook_v1_GetStatsResponse *stats) {
-    char time[PRINT_TIME_BYTES];
-    print_time(daybook_v1_GetStatsResponse_started_at(stats), PRINT_TIME_DIGITS_SHORT, time);
     text_line("store", daybook_v1_GetStatsResponse_store_id(stats));
     text_line("version", daybook_v1_GetStatsResponse_version(stats));
-    text_line("started", upb_StringView_FromString(time));
+    time_line("started", daybook_v1_GetStatsResponse_started_at(stats));
     for (size_t index = 0; index < FIGURES_COUNT; index++) {
-        char text[PRINT_BYTES_BYTES];
-        const uint64_t figure = figures[index].get(stats);
-        (void)snprintf(text, sizeof text, "%" PRIu64, figure);
-        if (figures[index].bytes) print_bytes(figure, text);
-        text_line(figures[index].label, upb_StringView_FromString(text));
+        figure_line(figures[index].label, figures[index].get(stats), figures[index].bytes);
     }
+    tls_lines(stats);
 }
 
 static int run(const struct common *common, daybook_client *client, upb_Arena *arena, void *context) {

@@ -27,6 +27,7 @@ struct api {
     struct append_streams *append_streams;
     struct index *index; /* opened with the store, so that it has names */
     struct lists *lists;
+    const daybook_server *server; /* NULL: nothing is told of its certificate */
     const char *store_id;
     const char *version;
     int64_t started_ns; /* since 1970 */

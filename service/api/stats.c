@@ -49,12 +49,25 @@ static void retention_fill(const struct api *api, daybook_v1_GetStatsResponse *r
     daybook_v1_GetStatsResponse_set_events_removed_count(response, counts.events_removed_count);
 }
 
+static bool tls_fill(const struct api *api, daybook_v1_GetStatsResponse *response, upb_Arena *arena) {
+    if (api->server == NULL) return true;
+    const daybook_server_tls_counts counts = daybook_server_tls_count(api->server);
+    daybook_v1_GetStatsResponse_set_tls_reloads_count(response, counts.reloads_count);
+    daybook_v1_GetStatsResponse_set_tls_reload_failures_count(response, counts.failures_count);
+    if (counts.expires_s == 0) return true;
+    google_protobuf_Timestamp *expires_at =
+        daybook_v1_GetStatsResponse_mutable_tls_certificate_expires_at(response, arena);
+    if (expires_at == NULL) return false;
+    google_protobuf_Timestamp_set_seconds(expires_at, counts.expires_s);
+    return true;
+}
+
 void api_get_stats(void *context, daybook_server_call *call, const daybook_v1_GetStatsRequest *request) {
     const struct api *api = context;
     (void)request;
     upb_Arena *arena = daybook_server_call_arena(call);
     daybook_v1_GetStatsResponse *response = daybook_v1_GetStatsResponse_new(arena);
-    if (response == NULL || !daemon_fill(api, response, arena)) {
+    if (response == NULL || !daemon_fill(api, response, arena) || !tls_fill(api, response, arena)) {
         error_fail_failure(call, FAILURE_MEMORY);
         return;
     }

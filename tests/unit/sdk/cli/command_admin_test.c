@@ -66,7 +66,29 @@ Test(command_admin, stats_are_one_object_with_json) {
                      "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
                      "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
                      "\"events_appended_count\":12,"
-                     "\"events_read_count\":14,\"events_removed_count\":13}\n");
+                     "\"events_read_count\":14,\"events_removed_count\":13,"
+                     "\"tls_reloads_count\":0,\"tls_reload_failures_count\":0}\n");
+}
+
+static void tell_stats_of_tls(void) {
+    daybook_v1_GetStatsResponse *stats = daybook_v1_GetStatsResponse_new(scripted.arena);
+    google_protobuf_Timestamp_set_seconds(
+        daybook_v1_GetStatsResponse_mutable_tls_certificate_expires_at(stats, scripted.arena), 2);
+    daybook_v1_GetStatsResponse_set_tls_reloads_count(stats, 3);
+    daybook_v1_GetStatsResponse_set_tls_reload_failures_count(stats, 4);
+    scripted_tell(ADMIN(GetStats), stats);
+}
+
+Test(command_admin, stats_of_tls_say_when_the_certificate_ends) {
+    tell_stats_of_tls();
+    cr_assert_eq(RUN(command_stats, NULL, "stats"), 0);
+    expect_words(said.out, "certificate ends        1970-01-01T00:00:02.000Z\n"
+                           "certificate reloads     3\n"
+                           "reloads that failed     4\n");
+    tell_stats_of_tls();
+    cr_assert_eq(RUN(command_stats, NULL, "stats", "--json"), 0);
+    expect_words(said.out, "\"tls_certificate_expires_at\":\"1970-01-01T00:00:02.000000000Z\",\"tls_reloads_count\":3,"
+                           "\"tls_reload_failures_count\":4}");
 }
 
 Test(command_admin, stats_of_an_older_daemon_are_1) {

@@ -60,6 +60,26 @@ Test(signals, a_pipe_without_a_reader_does_not_end_the_process) {
     signals_deinit(&signals);
 }
 
+Test(signals, sighup_asks_for_a_reload_and_is_no_reason_to_stop) {
+    struct signals signals = signals_new();
+    kill(getpid(), SIGHUP);
+    cr_assert_eq(signals_wait(&signals, FOR_EVER), STOP_NOT_BUT_RELOAD);
+    cr_assert_eq(signals_wait(&signals, 0), STOP_NOT_YET);
+    kill(getpid(), SIGTERM);
+    cr_assert_eq(signals_wait(&signals, FOR_EVER), STOP_SIGNAL);
+    cr_assert(is_blocked(SIGHUP), "a terminal that closes must not cut the drain short");
+    kill(getpid(), SIGHUP);
+    signals_deinit(&signals);
+}
+
+Test(signals, a_failure_goes_before_sighup) {
+    struct signals signals = signals_new();
+    kill(getpid(), SIGHUP);
+    signals_fail(&signals);
+    cr_assert_eq(signals_wait(&signals, FOR_EVER), STOP_FAILURE);
+    signals_deinit(&signals);
+}
+
 static void *fail_elsewhere(void *context) {
     signals_fail(context);
     return NULL;
