@@ -17,6 +17,7 @@ enum {
     KEY_TLS_AUTHORITIES,
     KEY_TLS_CERTIFICATE,
     KEY_TLS_KEY,
+    KEY_TLS_SERVER_NAME,
     KEY_TOKEN
 };
 
@@ -56,6 +57,9 @@ static error_t security_parse(int key, const char *argument, struct security *se
     case KEY_TLS_KEY:
         security->key_file = argument;
         return 0;
+    case KEY_TLS_SERVER_NAME:
+        security->server_name = argument;
+        return 0;
     case KEY_TOKEN:
         security->token_file = argument;
         return 0;
@@ -88,10 +92,11 @@ static const struct argp_option options[] = {
     {"server", KEY_SERVER, "HOST:PORT", 0, "the daemon (DAYBOOK_SERVER, else " SERVER_DEFAULT ")", 10},
     {"timeout-ms", KEY_TIMEOUT, "MILLISECONDS", 0, "how long to wait for an answer (10000)", 10},
     {"json", KEY_JSON, NULL, 0, "one JSON object a line", 10},
-    {"tls", KEY_TLS, NULL, 0, "encrypt the connection; the next three mean it, too", 11},
+    {"tls", KEY_TLS, NULL, 0, "encrypt the connection; the next four mean it, too", 11},
     {"tls-authorities", KEY_TLS_AUTHORITIES, "FILE", 0, "whom to trust (PEM); else the system's authorities", 11},
     {"tls-certificate", KEY_TLS_CERTIFICATE, "FILE", 0, "own certificate for a daemon that asks for one (PEM)", 11},
     {"tls-key", KEY_TLS_KEY, "FILE", 0, "its key (PEM)", 11},
+    {"tls-server-name", KEY_TLS_SERVER_NAME, "NAME", 0, "whom the daemon's certificate is for, if not for HOST", 11},
     {"token-file", KEY_TOKEN, "FILE", 0, "send the token in this file with every call, over TLS alone", 11},
     {0},
 };

@@ -42,7 +42,7 @@ static void usage(FILE *out) {
     (void)fputs(
         "\n`daybook COMMAND --help` tells more.\n"
         "Every command takes --server HOST:PORT (DAYBOOK_SERVER, else 127.0.0.1:50051), --timeout-ms and --json,\n"
-        "and for TLS --tls, --tls-authorities, --tls-certificate, --tls-key and --token-file.\n\n"
+        "and for TLS --tls, --tls-authorities, --tls-certificate, --tls-key, --tls-server-name and --token-file.\n\n"
         "Exit codes: 0 done, 1 refused (by the server, or by you when asked), not found or damaged, 64 wrong arguments,\n"
         "65 bad input data, 69 no server to reach, 70 out of memory, 74 output cannot be written.\n",
         out);

@@ -36,10 +36,11 @@ static bool token_read(const char *path, char *ret_token) {
 
 bool security_apply(struct security *security, daybook_client_options *options) {
     if (security->tls || security->authorities_file != NULL || security->certificate_file != NULL ||
-        security->key_file != NULL) {
+        security->key_file != NULL || security->server_name != NULL) {
         security->tls_options = (daybook_tls_options){.authorities_file = security->authorities_file,
                                                       .certificate_file = security->certificate_file,
-                                                      .key_file = security->key_file};
+                                                      .key_file = security->key_file,
+                                                      .server_name = security->server_name};
         options->tls = &security->tls_options;
     }
     if (security->token_file == NULL) return true;

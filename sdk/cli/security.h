@@ -12,10 +12,11 @@
 #define SECURITY_TOKEN_BYTES_MAX 8192
 
 struct security {
-    bool tls; /* any of the next three means it, too */
+    bool tls; /* any of the next four means it, too */
     const char *authorities_file;
     const char *certificate_file;
     const char *key_file;
+    const char *server_name;
     const char *token_file;
     /* What the client's options point to. */
     daybook_tls_options tls_options;

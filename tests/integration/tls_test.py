@@ -9,38 +9,8 @@ import tempfile
 import unittest
 
 import harness
+from certificates import Certificates
 from harness import event_store_pb2, event_store_pb2_grpc, grpc
-
-
-class Certificates:
-    """An authority and what it signs, as PEM files in a directory."""
-
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
-
-    def path(self, name):
-        return str(self.directory / name)
-
-    def read(self, name):
-        return (self.directory / name).read_bytes()
-
-    def _openssl(self, *arguments):
-        result = harness.run(["openssl", *arguments])
-        if result.returncode != 0:
-            raise AssertionError(result.stderr)
-
-    def authority(self, name):
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                      "-subj", f"/CN={name}", "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.crt"))
-
-    def issue(self, authority, name, alternative_names):
-        extensions = self.directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={alternative_names}\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                      "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.csr"))
-        self._openssl("x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path(f"{authority}.crt"), "-CAkey",
-                      self.path(f"{authority}.key"), "-CAcreateserial", "-days", "1", "-extfile", str(extensions),
-                      "-out", self.path(f"{name}.crt"))
 
 
 class TlsTest(unittest.TestCase):
@@ -137,6 +107,22 @@ class TlsTest(unittest.TestCase):
                 self.daybook(daemon, "append", "order-1", "OrderPlaced", *arguments)
                 self.assertEqual(number, json.loads(process.stdout.readline())["position"])
             process.kill()
+
+    def test_a_probe_shows_the_daemons_own_certificate(self):
+        daemon = self.start_mutual()
+        with_own = (*self.trust(), *self.show("server"))
+        for service in ("", "liveness", "readiness", "daybook.v1.EventStore"):
+            self.assertEqual("SERVING\n", self.daybook(daemon, "status", "--service", service, *with_own))
+        self.assertIn("NOT_FOUND", self.daybook(daemon, "status", "--service", "elsewhere", *with_own, code=1))
+        self.daybook(daemon, "status", "--service", "liveness", *self.trust(), code=69)
+        self.daybook(daemon, "status", "--service", "liveness", code=69)
+
+    def test_a_certificate_may_be_for_another_name(self):
+        self.certificates.issue("authority", "named", "DNS:daybook.example")
+        daemon = self.start("--tls-certificate", self.certificates.path("named.crt"), "--tls-key",
+                            self.certificates.path("named.key"))
+        self.daybook(daemon, "head", *self.trust(), code=69)
+        self.assertEqual("0\n", self.daybook(daemon, "head", *self.trust(), "--tls-server-name", "daybook.example"))
 
     def test_a_token_is_sent_over_tls_alone(self):
         daemon = self.start()

@@ -57,6 +57,8 @@ Test(security, each_option_of_tls_means_tls) {
     cr_assert_str_eq(options.tls->certificate_file, "c");
     cr_assert(apply((struct security){.key_file = "k"}));
     cr_assert_str_eq(options.tls->key_file, "k");
+    cr_assert(apply((struct security){.server_name = "daybook.example"}));
+    cr_assert_str_eq(options.tls->server_name, "daybook.example");
 }
 
 Test(security, a_token_is_the_text_of_its_file) {
