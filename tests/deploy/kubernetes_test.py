@@ -29,7 +29,7 @@ def refused(item, version):
 class SchemaTest(unittest.TestCase):
     def test_every_object_is_valid(self):
         for variant in manifests.VARIANTS:
-            objects = manifests.render(variant)
+            objects = [item for item in manifests.render(variant) if item["apiVersion"] != manifests.CERT_MANAGER]
             self.assertEqual(7, len(objects), variant)
             for item in objects:
                 for version in VERSIONS:
@@ -68,6 +68,7 @@ class RulesTest(unittest.TestCase):
     def setUpClass(cls):
         cls.facts = manifests.DaemonFacts()
         cls.base = manifests.render("base")
+        cls.mutual = manifests.render("overlays/mutual-tls")
 
     def test_every_variant_keeps_every_rule(self):
         for variant in manifests.VARIANTS:
@@ -84,8 +85,22 @@ class RulesTest(unittest.TestCase):
         self.assertEqual({"requests": {"storage": "100Gi"}}, claim("overlays/production")["resources"])
         self.assertEqual("debug", manifests.environment(manifests.render("overlays/development"))["DAYBOOK_LOG_LEVEL"])
 
-    def assert_noticed(self, words, spoil):
-        spoiled = copy.deepcopy(self.base)
+    def test_encrypted_variants_differ_as_they_say(self):
+        def settings(variant):
+            objects = manifests.render(variant)
+            self.assertEqual("100Gi", find(objects, "StatefulSet")["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]
+                             ["requests"]["storage"])
+            return {name: value for name, value in manifests.environment(objects).items() if "_TLS_" in name}
+
+        server = {"DAYBOOK_TLS_CERTIFICATE": "/tls/tls.crt", "DAYBOOK_TLS_KEY": "/tls/tls.key"}
+        self.assertEqual({}, settings("overlays/production"))
+        self.assertEqual(server, settings("overlays/tls"))
+        self.assertEqual(server | {"DAYBOOK_TLS_CLIENT_AUTHORITIES": "/tls/ca.crt"}, settings("overlays/mutual-tls"))
+        made = {item["spec"]["secretName"] for item in self.mutual if item["kind"] == "Certificate"}
+        self.assertEqual({"daybook-authority", "daybook-client", "daybook-tls"}, made)
+
+    def assert_noticed(self, words, spoil, objects=None):
+        spoiled = copy.deepcopy(objects or self.base)
         spoil(spoiled)
         found = rules.problems(spoiled, self.facts)
         self.assertTrue(any(words in sentence for sentence in found), f"\"{words}\" is not in {found}")
@@ -147,6 +162,45 @@ class RulesTest(unittest.TestCase):
         for words, spoil in cases:
             with self.subTest(words=words):
                 self.assert_noticed(words, spoil)
+
+    def test_each_rule_of_tls_notices(self):
+        def pod(objects):
+            return find(objects, "StatefulSet")["spec"]["template"]["spec"]
+
+        def mount(objects):
+            (found,) = [item for item in container(objects)["volumeMounts"] if item["name"] == "tls"]
+            return found
+
+        def command(objects, probe, old, new):
+            words = container(objects)[probe]["exec"]["command"]
+            words[words.index(old)] = new
+
+        def certificate(objects):
+            return find(objects, "Certificate", "daybook-tls")["spec"]
+
+        cases = [
+            ("livenessProbe must run", lambda o: container(o)["livenessProbe"].pop("exec")),
+            ("readinessProbe must run", lambda o: container(o)["readinessProbe"].update(grpc={"port": 50051})),
+            ("must ask gRPC health", lambda o: command(o, "livenessProbe", "--service=liveness", "--service=readiness")),
+            ("asks a port", lambda o: command(o, "livenessProbe", "--server=127.0.0.1:50051", "--server=127.0.0.1:80")),
+            ("ended before", lambda o: container(o)["livenessProbe"].update(timeoutSeconds=4)),
+            ("show the daemon's own", lambda o: command(o, "startupProbe", "--tls-key=/tls/tls.key", "--tls-key=/key")),
+            ("whom to trust", lambda o: command(o, "startupProbe", "--tls-server-name=daybook", "--json")),
+            ("HTTP/2", lambda o: find(o, "Service", "daybook")["spec"]["ports"][0].update(
+                appProtocol="kubernetes.io/h2c")),
+            ("no volume", lambda o: pod(o)["volumes"].append({"name": "h", "hostPath": {"path": "/"}})),
+            ("never renewed", lambda o: mount(o).update(subPath="tls.crt")),
+            ("nobody else", lambda o: mount(o).pop("readOnly")),
+            ("nobody else", lambda o: pod(o)["volumes"][0]["secret"].pop("defaultMode")),
+            ("leads to no secret", lambda o: mount(o).update(mountPath="/elsewhere")),
+            ("nobody issues", lambda o: o.remove(find(o, "Issuer", "daybook"))),
+            ("no certificate is made", lambda o: certificate(o).update(secretName="other")),
+            ("is not for daybook.daybook.svc", lambda o: certificate(o)["dnsNames"].remove("daybook.daybook.svc")),
+            ("is not for client auth", lambda o: certificate(o)["usages"].remove("client auth")),
+        ]
+        for words, spoil in cases:
+            with self.subTest(words=words):
+                self.assert_noticed(words, spoil, self.mutual)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ DAYBOOKD = ROOT / "service" / "daybookd"
 DAYBOOK = ROOT / "sdk" / "cli" / "daybook"
 KUSTOMIZE = TOOLS / "bin" / "kustomize"
 # Everything that a user can apply.
-VARIANTS = ("base", "overlays/development", "overlays/production")
+VARIANTS = ("base", "overlays/development", "overlays/production", "overlays/tls", "overlays/mutual-tls")
+# Objects of these are cert-manager's own, which Kubernetes' schemas do not know.
+CERT_MANAGER = "cert-manager.io/v1"
 # Long enough for a machine that does many other things; a test that waits so long has failed.
 PATIENCE_SECONDS = 60
 
@@ -57,6 +59,19 @@ def container(objects):
 def environment(objects):
     """The container's variables as {name: value}."""
     return {entry["name"]: entry["value"] for entry in container(objects).get("env", [])}
+
+
+def is_encrypted(objects):
+    """Whether the daemon shows a certificate."""
+    return "DAYBOOK_TLS_CERTIFICATE" in environment(objects)
+
+
+def probe_command(probe):
+    """The command of a probe as (program and words, {option: value})."""
+    command = probe.get("exec", {}).get("command", [])
+    options = [word for word in command if word.startswith("--")]
+    return ([word for word in command if word not in options],
+            dict(option.removeprefix("--").partition("=")[::2] for option in options))
 
 
 class DaemonFacts:

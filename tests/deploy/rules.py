@@ -3,9 +3,10 @@
 A rule takes the rendered objects and the DaemonFacts. kubernetes_test.py proves of each that it can fail.
 """
 
+import posixpath
 import re
 
-from manifests import container, environment, find
+from manifests import CERT_MANAGER, container, environment, find, is_encrypted, probe_command
 
 IDENTITY = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 LABELS = IDENTITY + ("app.kubernetes.io/part-of", "app.kubernetes.io/managed-by", "app.kubernetes.io/version")
@@ -74,10 +75,32 @@ def grace(objects, facts):
         yield f"the grace period leaves no {GRACE_MARGIN_SECONDS} s beside a drain of {drain_ms} ms"
 
 
+def _command_probe(objects, name, service):
+    """A probe of a daemon with TLS, which the kubelet's own do not speak."""
+    probe = container(objects).get(name, {})
+    words, options = probe_command(probe)
+    if words != ["/usr/bin/daybook", "status"] or "grpc" in probe:
+        yield f"{name} must run daybook status"
+        return
+    if options.get("service") != service:
+        yield f"{name} must ask gRPC health for \"{service}\""
+    if int(options["server"].rpartition(":")[2]) not in _container_ports(objects).values():
+        yield f"{name} asks a port that the container does not have"
+    if int(options["timeout-ms"]) >= probe.get("timeoutSeconds", 1) * 1000:
+        yield f"{name} is ended before it can say what is wrong"
+    for option, variable in (("tls-certificate", "DAYBOOK_TLS_CERTIFICATE"), ("tls-key", "DAYBOOK_TLS_KEY")):
+        if options.get(option) != environment(objects)[variable]:
+            yield f"{name} must show the daemon's own certificate"
+    if posixpath.basename(options.get("tls-authorities", "")) != "ca.crt" or "tls-server-name" not in options:
+        yield f"{name} must know whom to trust"
+
+
 def probes(objects, facts):
     for name, service in HEALTH_NAMES.items():
         probe = container(objects).get(name, {})
-        if probe.get("grpc", {}).get("service") != service:
+        if is_encrypted(objects):
+            yield from _command_probe(objects, name, service)
+        elif probe.get("grpc", {}).get("service") != service:
             yield f"{name} must ask gRPC health for \"{service}\""
         elif probe["grpc"]["port"] not in _container_ports(objects).values():
             yield f"{name} asks a port that the container does not have"
@@ -97,7 +120,7 @@ def services(objects, facts):
         for port in item["spec"]["ports"]:
             if port["targetPort"] not in _container_ports(objects):
                 yield f"service {item['metadata']['name']} leads to no port of the container"
-            if port.get("appProtocol") != "kubernetes.io/h2c":
+            if port.get("appProtocol") != ("https" if is_encrypted(objects) else "kubernetes.io/h2c"):
                 yield f"service {item['metadata']['name']} does not say that it speaks HTTP/2"
 
 
@@ -177,14 +200,57 @@ def restricted(objects, facts):
     for value, needed, name in wanted:
         if value != needed:
             yield f"{name} is {value} and must be {needed}"
-    if pod.get("volumes"):
-        yield "the pod needs no volume but its claim"
+    if [volume for volume in pod.get("volumes", []) if not (is_encrypted(objects) and "secret" in volume)]:
+        yield "the pod needs no volume but its claim and the secret of TLS"
     if any("hostPort" in port for port in container(objects)["ports"]):
         yield "a hostPort is open past every policy"
 
 
+def tls(objects, facts):
+    """Where the certificate comes from: a secret that is mounted so that it can be renewed, for the daemon alone."""
+    if not is_encrypted(objects):
+        return
+    volumes = _pod(objects)["spec"].get("volumes", [])
+    mounts = {mount["name"]: mount for mount in container(objects)["volumeMounts"]}
+    folders = {}
+    for volume in (volume for volume in volumes if "secret" in volume):
+        mount = mounts.get(volume["name"], {})
+        folders[mount.get("mountPath")] = volume["secret"]["secretName"]
+        if "subPath" in mount:
+            yield "a secret that is mounted by subPath is never renewed"
+        if mount.get("readOnly") is not True or volume["secret"].get("defaultMode", 0o644) != 0o440:
+            yield "the key must be readable by the daemon's group and by nobody else"
+    files = {name: path for name, path in environment(objects).items() if name.startswith("DAYBOOK_TLS_")}
+    for name, path in files.items():
+        if posixpath.dirname(path) not in folders:
+            yield f"{name} leads to no secret"
+    yield from _certificate(objects, folders.get(posixpath.dirname(files["DAYBOOK_TLS_CERTIFICATE"])))
+
+
+def _certificate(objects, secret):
+    """What cert-manager is asked for, if it is: it must be what clients, probes and the daemon need."""
+    found = [item for item in objects if item["apiVersion"] == CERT_MANAGER]
+    issuers = {item["metadata"]["name"] for item in found if item["kind"] == "Issuer"}
+    certificates = [item["spec"] for item in found if item["kind"] == "Certificate"]
+    for spec in certificates:
+        if spec["issuerRef"]["name"] not in issuers:
+            yield f"nobody issues the certificate of {spec['secretName']}"
+    shown = [spec for spec in certificates if spec["secretName"] == secret]
+    if certificates and len(shown) != 1:
+        yield f"no certificate is made for the secret {secret}"
+    namespace = find(objects, "Namespace")["metadata"]["name"]
+    for spec in shown:
+        wanted = {f"daybook{suffix}" for suffix in ("", f".{namespace}", f".{namespace}.svc")}
+        wanted |= {probe_command(container(objects)[name])[1].get("tls-server-name") for name in HEALTH_NAMES}
+        for name in wanted - set(spec["dnsNames"]):
+            yield f"the certificate is not for {name}"
+        usages = {"server auth"} | ({"client auth"} if "DAYBOOK_TLS_CLIENT_AUTHORITIES" in environment(objects) else set())
+        for usage in usages - set(spec["usages"]):
+            yield f"the certificate is not for {usage}"
+
+
 ALL = (identity, selectors, single_writer, volume, grace, probes, services, settings, image, disruption, network,
-       resources, restricted)
+       resources, restricted, tls)
 
 
 def problems(objects, facts):
