@@ -90,7 +90,7 @@ class Pod(unittest.TestCase):
 
     @contextlib.contextmanager
     def _stopping(self):
-        """From SIGTERM to the end: it must end in the time that the pod is given, and have written to nothing but its own directory."""
+        """From SIGTERM to the end: within the time that the pod is given, and nothing but its directory was written to."""
         begun = time.monotonic()
         self.daemon.send_signal(signal.SIGTERM)
         yield
