@@ -34,6 +34,10 @@ class UnitTest(unittest.TestCase):
         self.assertLessEqual(set(self.settings), self.facts.variables)
         self.assertEqual(["/usr/bin/daybookd"], self.unit["ExecStart"])
 
+    def test_a_reload_is_the_signal_that_the_daemon_documents(self):
+        self.assertEqual(["/bin/kill -HUP $MAINPID"], self.unit["ExecReload"])
+        self.assertIn("SIGHUP reads certificates again", " ".join(manifests.output(manifests.DAYBOOKD, "--help").split()))
+
     def test_the_store_is_in_the_state_directory(self):
         (directory,) = self.unit["StateDirectory"]
         self.assertEqual(f"/var/lib/{directory}", self.settings["DAYBOOK_DATA"])
