@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sdk/runtime/core_timers.h"
+
 /* The loop whose thread this is. */
 static _Thread_local struct loop *current;
 
@@ -89,14 +91,14 @@ static void expire(struct timers *timers) {
     }
 }
 
-/* The next completion, or GRPC_QUEUE_TIMEOUT when a timer is due before. */
+/* The next completion, or GRPC_QUEUE_TIMEOUT when a timer, ours or one of gRPC's, is due before. */
 static grpc_event next_event(struct loop *loop) {
     gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
     if (loop->timers.first != NULL) {
         expire(&loop->timers);
         if (loop->timers.first != NULL) deadline = loop->timers.first->at;
     }
-    return grpc_completion_queue_next(loop->queue, deadline, NULL);
+    return grpc_completion_queue_next(loop->queue, daybook__core_timers_bound(deadline), NULL);
 }
 
 void daybook__loop_hold(struct loop *loop) {
@@ -121,9 +123,11 @@ static void wait_for_hold(struct loop *loop) {
 
 static void *run(void *argument) {
     struct loop *loop = argument;
+    int64_t timers_run_seconds = 0;
     current = loop;
     for (;;) {
         wait_for_hold(loop);
+        daybook__core_timers_run(&timers_run_seconds);
         grpc_event event = next_event(loop);
         if (event.type == GRPC_QUEUE_TIMEOUT) continue;
         if (event.type == GRPC_QUEUE_SHUTDOWN) {
