@@ -22,6 +22,7 @@ from harness import admin_pb2, admin_pb2_grpc, event_store_pb2_grpc
 HERE = harness.BINARIES / "tests" / "torture"
 DAYBOOKD_FAILPOINTS = HERE / "daybookd_failpoints"
 DISK_FAULTS = HERE / "disk_faults.so"
+CLOCK_FAULTS = HERE / "clock_faults.so"
 RETRIES_COUNT = 40
 EXIT_USAGE, EXIT_DATA, EXIT_STORAGE, EXIT_BUSY = 64, 65, 74, 75
 
@@ -111,14 +112,15 @@ class Campaign:
 
     # --- The daemon ------------------------------------------------------------------------------------------------
 
-    def start(self, failpoints=(), disk=None, files=None, flags=None):
-        """Starts a daemon that must serve. Returns how long that took."""
+    def start(self, failpoints=(), disk=None, files=None, flags=None, environment=None, prefix=()):
+        """Starts a daemon that must serve, by the command `prefix` if there is one. Returns how long that took."""
         begun = time.monotonic()
         self.time_file = os.path.join(self.directory, "fault-time")
         pathlib.Path(self.time_file).unlink(missing_ok=True)
         self.daemon = harness.Daemon(self.data, *(self.flags if flags is None else flags), port=self.port,
-                                     binary=DAYBOOKD_FAILPOINTS,
-                                     environment=variables([*self.failpoints, *failpoints], disk, self.time_file, files))
+                                     binary=DAYBOOKD_FAILPOINTS, prefix=prefix,
+                                     environment=variables([*self.failpoints, *failpoints], disk, self.time_file, files) |
+                                     (environment or {}))
         self.row.recovery_ms_max = max(self.row.recovery_ms_max, int((time.monotonic() - begun) * 1000))
 
     def start_in_vain(self, failpoints=(), disk=None, files=None, flags=None):

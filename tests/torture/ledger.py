@@ -201,5 +201,11 @@ class Ledger:
     def unknown_count(self):
         return sum(1 for request in self.requests if all(attempt.outcome == "unknown" for attempt in request.attempts))
 
+    def unknown_attempts_count(self, since_ns):
+        """Of those that began then or later and have ended."""
+        with self.mutex:
+            return sum(1 for request in self.requests for attempt in request.attempts if attempt.begun_ns >= since_ns and
+                       attempt.outcome == "unknown" and attempt.ended_ns is not None)
+
     def refused_count(self):
         return sum(1 for request in self.requests if request.attempts[-1].outcome == "refused")

@@ -22,6 +22,8 @@ import faults_backup
 import faults_data
 import faults_disk
 import faults_kill
+import faults_network
+import faults_process
 import faults_removal
 import mounts
 import proofs
@@ -38,6 +40,8 @@ FAULTS = {
     "compaction": (faults_kill.points_compaction, 2, 1),
     "removal": (faults_removal.removed, 3, 4),
     "clock": (faults_kill.wall_clock, 1, 2),
+    "clock-process": (faults_process.clock_jumps, 1, 2),
+    "memory": (faults_process.out_of_memory, 2, 2),
     "two": (faults_kill.two_daemons, 1, 2),
     "eio": (faults_disk.errors, 3, 5),
     "eio-index": (faults_disk.errors_index, 1, 1),
@@ -48,6 +52,7 @@ FAULTS = {
     "power": (faults_disk.power_cut, 4, 5),
     "damage": (faults_data.damage, 3, 20),
     "backup": (faults_backup.backups, 2, 2),
+    "proxy": (faults_network.cut_connections, 2, 2),
 }
 
 
