@@ -8,6 +8,7 @@ MINUTES ?= 30
 OPERATIONS ?= 1000000
 LISTEN ?= 127.0.0.1:50051
 PREFIX ?= /usr/local
+SANITIZER ?=
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
@@ -38,9 +39,8 @@ run: build ## builds and starts daybookd on ./data, and says how to talk to it
 test: setup-test ## every test
 	@tools/test
 
-sanitize: setup-test ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
-	@for configuration in asan ubsan tsan; do \
-	  echo "--- $$configuration"; $(BAZEL) test --config=$$configuration --test_tag_filters=-no-sanitizer //tests/unit/... //tests/model/... //tests/fuzz/... || exit 1; done
+sanitize: setup-test ## unit and integration tests under ASan + UBSan and under TSan; a part of `make test`
+	@tools/sanitize $(SANITIZER)
 
 fuzz: ## libFuzzer on requests, records and filters, FUZZ_SECONDS (60) each
 	@tools/setup fuzz
@@ -65,8 +65,8 @@ crash: setup-test ## kill -9 a hundred times under load; every acknowledged even
 	@tests/torture/run.sh torture.py --only kill --rounds $(ROUNDS)
 
 torture: setup-test ## kills, failing disks, power cuts, damaged files for MINUTES (30); nothing acknowledged may be lost
-	@$(BAZEL) build //tests/torture:all //service:daybookd
-	@tests/torture/run.sh torture.py --minutes $(MINUTES)
+	@$(BAZEL) build $(if $(SANITIZER),--config=$(SANITIZER)) //tests/torture:all //service:daybookd
+	@tests/torture/run.sh torture.py --minutes $(MINUTES) $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
 torture-proof: setup-test ## breaks the daemon's promises on purpose: torture must notice each
 	@$(BAZEL) build //tests/torture:all //service:daybookd
