@@ -61,7 +61,8 @@ class Calls:
 
     def __init__(self, daemon, ledger, this):
         self.daemon, self.ledger, self.this = daemon, ledger, this
-        self.unknowns = {grpc.StatusCode.UNAVAILABLE}
+        # Calls that are open when it ends for a failure are cancelled after a moment.
+        self.unknowns = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         if this.is_memory:
             self.unknowns.add(grpc.StatusCode.RESOURCE_EXHAUSTED)
         self.channel = grpc.insecure_channel(daemon.address, options=CHANNEL_OPTIONS)
@@ -69,7 +70,13 @@ class Calls:
         self.admin = admin_pb2_grpc.AdminStub(self.channel)
 
     def call(self, what, call):
-        """Returns the outcome and the answer."""
+        """Returns the outcome and the answer. When the daemon has ended, another one may have its port."""
+        outcome, answer = self._call(what, call)
+        if self.daemon.process.poll() is not None:
+            return "unknown", None
+        return outcome, answer
+
+    def _call(self, what, call):
         try:
             return "ok", call()
         except grpc.RpcError as error:
@@ -110,7 +117,7 @@ class Calls:
         for append in appends:
             append.outcome = "unknown"
         self.ledger.appends += appends
-        rest = list(appends)
+        rest, outcomes = list(appends), []
 
         def pipeline():
             for response in self.store.AppendMany((append.message for append in appends), timeout=CALL_SECONDS):
@@ -118,13 +125,16 @@ class Calls:
                     append = rest.pop(0)
                     reason = outcome.error.info.reason
                     if outcome.HasField("appended"):
-                        append.outcome = "ok"
+                        outcomes.append((append, "ok"))
                     elif reason in REFUSALS:
-                        append.outcome = "refused"
+                        outcomes.append((append, "refused"))
                     elif reason != "OUTCOME_UNKNOWN" and not self.this.is_memory:
                         self.this.problem(f"AppendMany: {reason}: {outcome.error.message}")
 
         outcome, _ = self.call("AppendMany", pipeline)
+        if self.daemon.process.poll() is None:
+            for append, known in outcomes:
+                append.outcome = known
         if outcome == "ok" and rest:
             self.this.problem(f"AppendMany ended well without {len(rest)} answers")
         if any(append.outcome == "unknown" for append in appends):
@@ -167,10 +177,10 @@ def _read(calls):
 
 def _appends(calls, number):
     orders = f"orders-{number}"
-    calls.append(orders, 2)
+    first = calls.append(orders, 2)
     consumer = f"consumer-{number}"
     calls.ledger.checkpoints[consumer] = {0}
-    for position in (1, 2):
+    for position in (1, 2) if first.outcome == "ok" else ():
         calls.ledger.checkpoints[consumer].add(position)
         checkpoint = event_store_pb2.Checkpoint(consumer=consumer, position=position)
         append = calls.append(orders, 1, checkpoint=checkpoint)
