@@ -65,6 +65,7 @@ int main(int argc, char **argv) {
     struct problem problem;
     struct config config;
     struct signals signals;
+    process_memory_configure();
     if (failed(config_parse(argc, argv, &config, &problem))) return fail(DAEMON_EXIT_USAGE, &problem);
     log_configure(config.log_level, config.log_format);
     if (config.verify || config.restore != NULL) return task_run(&config);

@@ -25,6 +25,17 @@ uint32_t process_cores_count(void) {
     return (uint32_t)CPU_COUNT(&cores);
 }
 
+/* Blocks from MMAP_THRESHOLD_BYTES on are mapped: larger than the buffers of readers, which would pay for fresh pages with every
+ * message. An arena keeps TRIM_THRESHOLD_BYTES at its end, twice as much, as malloc itself would have it. */
+#define MMAP_THRESHOLD_BYTES (1 << 20)
+#define TRIM_THRESHOLD_BYTES (2 << 20)
+
+void process_memory_configure(void) {
+    /* They fail where another allocator has taken malloc's place, which needs no such advice. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES);
+}
+
 void process_memory_trim(void) {
     (void)malloc_trim(0);
 }

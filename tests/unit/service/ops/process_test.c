@@ -2,6 +2,7 @@
 #include "service/ops/process.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,5 +69,30 @@ Test(process, memory_that_is_free_goes_back_to_the_system) {
     const size_t after = resident_bytes();
     cr_assert_lt(after + PIECES_COUNT * PIECE_BYTES / 2, before, "%zu bytes before, %zu after", before, after);
     free(pieces[PIECES_COUNT - 1]);
+}
+
+/* A thread's arena, after a large block has taught malloc to keep much. */
+static void *burst(void *context) {
+    enum { PIECES_COUNT = 8192, PIECE_BYTES = 4096 };
+    static void *pieces[PIECES_COUNT];
+    (void)context;
+    for (size_t index = 0; index < PIECES_COUNT; index++) {
+        pieces[index] = malloc(PIECE_BYTES);
+        cr_assert_not_null(pieces[index]);
+        memset(pieces[index], 1, PIECE_BYTES);
+    }
+    for (size_t index = 0; index < PIECES_COUNT; index++) free(pieces[index]);
+    return NULL;
+}
+
+Test(process, what_a_thread_has_used_goes_back_by_itself) {
+    process_memory_configure();
+    void *volatile large = malloc((size_t)24 << 20); /* which a compiler would leave out */
+    free(large);
+    const size_t before_bytes = resident_bytes();
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, burst, NULL), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_lt(resident_bytes(), before_bytes + ((size_t)8 << 20), "of 32 MiB");
 }
 #endif
