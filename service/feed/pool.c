@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "service/base/clock.h"
-#include "service/base/logging.h"
 #include "service/base/thread.h"
 #include "service/feed/reading.h"
 #include "service/store/store.h"
@@ -60,14 +59,8 @@ static void work_wait(struct feed *feed) {
 
 static void *work(void *context) {
     struct feed *feed = context;
-    struct store_reader *reader = NULL;
-    const result opened = store_reader_open(feed->store, &reader);
-    if (failed(opened)) {
-        /* Reader slots are counted for every thread: this is a store that cannot be read at all. */
-        log_error("a reader thread cannot read the store", "failure", failure_name(opened.failure));
-        return NULL;
-    }
     pthread_mutex_lock(&feed->mutex);
+    struct store_reader *reader = feed->readers[feed->readers_taken_count++];
     for (;;) {
         heartbeats_look(feed);
         struct reading *reading = queue_take(feed);
@@ -82,8 +75,15 @@ static void *work(void *context) {
         }
     }
     pthread_mutex_unlock(&feed->mutex);
-    store_reader_close(reader);
     return NULL;
+}
+
+/* A thread with a reader of its own, which is opened here: a feed whose threads cannot read must not open. */
+static result thread_add(struct feed *feed, uint32_t number) {
+    TRY(store_reader_open(feed->store, &feed->readers[number]));
+    const result started = thread_start("reader", work, feed, &feed->threads[number]);
+    if (failed(started)) store_reader_close(feed->readers[number]);
+    return started;
 }
 
 /* The waits are timed by the clock that never jumps. */
@@ -100,7 +100,7 @@ result pool_start(struct feed *feed) {
     uint32_t started = 0;
     result outcome = RESULT_OK;
     while (started < feed->threads_count && !failed(outcome)) {
-        outcome = thread_start("reader", work, feed, &feed->threads[started]);
+        outcome = thread_add(feed, started);
         if (!failed(outcome)) started++;
     }
     if (!failed(outcome)) return RESULT_OK;
@@ -115,5 +115,6 @@ void pool_stop(struct feed *feed) {
     pthread_cond_broadcast(&feed->work);
     pthread_mutex_unlock(&feed->mutex);
     for (uint32_t index = 0; index < feed->threads_count; index++) pthread_join(feed->threads[index], NULL);
+    for (uint32_t index = 0; index < feed->threads_count; index++) store_reader_close(feed->readers[index]);
     pthread_cond_destroy(&feed->work);
 }

@@ -135,8 +135,11 @@ struct feed {
     bool stopping;
     struct feed_counts counts;
 
+    uint32_t readers_taken_count; /* by threads that have begun */
+
     uint32_t threads_count;
     pthread_t threads[READER_THREADS_COUNT_MAX];
+    struct store_reader *readers[READER_THREADS_COUNT_MAX]; /* one for each thread */
 };
 
 /* --- read_time.c ------------------------------------------------------------------------------------------------------ */
