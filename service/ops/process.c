@@ -25,9 +25,9 @@ uint32_t process_cores_count(void) {
     return (uint32_t)CPU_COUNT(&cores);
 }
 
-/* Blocks from MMAP_THRESHOLD_BYTES on are mapped: larger than the buffers of readers, which would pay for fresh pages with every
- * message. An arena keeps TRIM_THRESHOLD_BYTES at its end, twice as much, as malloc itself would have it. */
-#define MMAP_THRESHOLD_BYTES (1 << 20)
+/* Blocks from MMAP_THRESHOLD_BYTES on are mapped, and their pages are fresh each time: more than a group of some thousand small
+ * appends takes, which would pay for them with every commit. An arena keeps TRIM_THRESHOLD_BYTES at its end. */
+#define MMAP_THRESHOLD_BYTES (4 << 20)
 #define TRIM_THRESHOLD_BYTES (2 << 20)
 
 void process_memory_configure(void) {
