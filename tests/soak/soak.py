@@ -17,7 +17,8 @@ What is measured, and what may grow:
   descriptors, threads: the least of each window, too. Of descriptors it must be the same in all windows; of threads it may be one
                more, because gRPC's timers start a thread when one is late.
   log          its used bytes: records are the events' bytes, their place and time, and LMDB's pages.
-  log file     is longer than what is used by a step of growth at most (16 MiB), and by what a compaction has left free.
+  log file     is longer than what is used by a step of growth (16 MiB) and by what a commit was thought to need (environment.h):
+               three times its bytes, which are 16 MiB at most, and 9 MiB.
   index        four entries of 33 bytes for each event, and while runs are merged these and their sources.
 """
 
@@ -44,7 +45,7 @@ INDEX_TAIL_BYTES_PER_EVENT = 4 * 40 + 24
 # (3), a checksum (4) and LMDB's key, node and pointer (18); and a page of 4 KiB is full but for half an event.
 RECORD_OVERHEAD_BYTES = 62
 GROWTH_MIN, GROWTH_MAX = 0.95, 1.15
-LOG_FILE_BEYOND_MIB_MAX = 48
+LOG_FILE_BEYOND_MIB_MAX = 16 + 3 * 16 + 9
 INDEX_BYTES_PER_EVENT = 4 * 33
 INDEX_GROWTH_MAX = 3.0
 REST_SECONDS = 5
