@@ -34,6 +34,7 @@ FAULTS = [("EIO", "once"), ("EIO", "ever"), ("ENOSPC", "once"), ("ENOSPC", "ever
 EXIT_RESOURCES = 70
 # More than cores, because a daemon whose disk has failed takes a while to end.
 WORKERS_COUNT = 4
+STRIDE_SMALL_MAX = 16
 PROBLEMS_COUNT_MAX = 20
 COPY = "copy"
 
@@ -158,6 +159,8 @@ def verify(this, template):
 
 
 WORKLOADS = {"serve": serve, "restart": restart, "restore": restore, "verify": verify}
+# They make a third of the calls, in a tenth of the time.
+SHORT_WORKLOADS, SHORT_SHARE = {"restore", "verify"}, 4
 
 
 def template_make():
@@ -215,16 +218,15 @@ class Sweep:
             this.close()
             number = self._number()
 
-    def run(self):
+    def run(self, workers_count):
         begun = time.monotonic()
-        with futures.ThreadPoolExecutor(WORKERS_COUNT) as workers:
-            for done in [workers.submit(self._work) for _ in range(WORKERS_COUNT)]:
+        with futures.ThreadPoolExecutor(workers_count) as workers:
+            for done in [workers.submit(self._work) for _ in range(workers_count)]:
                 done.result()
         calls = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items()))
-        print(f"  {self.name:8} {self.fault[0]:6} {self.fault[1]:4} {self.rounds:5} of about {self.last} calls, "
-              f"{time.monotonic() - begun:5.0f} s  {'pass' if not self.problems else 'FAILED'}  ({calls})", flush=True)
-        for problem in self.problems[:PROBLEMS_COUNT_MAX]:
-            print(f"    {problem}", flush=True)
+        lines = [f"  {self.name:8} {self.fault[0]:6} {self.fault[1]:4} {self.rounds:5} of about {self.last} calls, "
+                 f"{time.monotonic() - begun:5.0f} s  {'pass' if not self.problems else 'FAILED'}  ({calls})"]
+        print("\n".join(lines + [f"    {problem}" for problem in self.problems[:PROBLEMS_COUNT_MAX]]), flush=True)
         return not self.problems
 
 
@@ -239,12 +241,17 @@ def main():
     print(f"the n-th call fails: seed {arguments.seed} (DAYBOOK_TEST_SEED), stride {arguments.stride}", flush=True)
     randomness = random.Random(arguments.seed)
     this, ledger = template_make()
-    is_good = True
+    sweeps = []
     for name in arguments.only.split(",") if arguments.only else WORKLOADS:
+        stride = max(1, arguments.stride // SHORT_SHARE) if name in SHORT_WORKLOADS else arguments.stride
         for fault in FAULTS:
-            first = arguments.first or randomness.randrange(arguments.stride) + 1
+            first = arguments.first or randomness.randrange(stride) + 1
             if arguments.fault is None or arguments.fault == "-".join(fault):
-                is_good &= Sweep(name, fault, (this.directory, ledger), arguments.stride, first).run()
+                sweeps.append(Sweep(name, fault, (this.directory, ledger), stride, first))
+    # Every worker of a sweep finds its end by a round in which nothing fails: one is enough where there are few others.
+    workers_count = WORKERS_COUNT if arguments.stride < STRIDE_SMALL_MAX else 1
+    with futures.ThreadPoolExecutor(WORKERS_COUNT // workers_count) as runners:
+        is_good = all(list(runners.map(lambda sweep: sweep.run(workers_count), sweeps)))
     this.close()
     return 0 if is_good else 1
 
