@@ -131,7 +131,8 @@ static struct verify_call *call_new(const struct api *api, daybook_server_stream
 }
 
 static result call_start(struct verify_call *call) {
-    const struct verification_options options = {.store = call->api->store, .found = problem_take, .context = call};
+    const struct verification_options options = {
+        .store = call->api->store, .index = call->api->index, .found = problem_take, .context = call};
     TRY(verification_begin(&options, &call->verification));
     call->reached = verification_progress(call->verification);
     const result started = thread_start_detached(verify_run, call);

@@ -13,6 +13,7 @@
 
 #include "service/offline/offline.h"
 #include "service/store/directory.h"
+#include "service/store/index.h"
 #include "service/store/store.h"
 #include "service/store/verification.h"
 
@@ -24,6 +25,9 @@ struct shared {
     _Atomic uint64_t reading; /* verification.h; 0: the store is being opened */
     uint64_t found_count;     /* by all children */
     uint64_t events_count;
+    bool index_is_passed; /* its opening has ended a child */
+    bool log_is_begun;    /* what comes after that */
+    bool log_is_damaged;  /* something else than the index is */
     bool is_done;
     enum failure failure;
     struct problem problem;
@@ -32,6 +36,7 @@ struct shared {
 static void found_print(void *context, uint64_t position, const char *text) {
     struct shared *shared = context;
     (void)position;
+    if (atomic_load(&shared->reading) != VERIFICATION_READS_INDEX) shared->log_is_damaged = true;
     (void)puts(text);
     (void)fflush(stdout);
     shared->found_count++;
@@ -39,14 +44,36 @@ static void found_print(void *context, uint64_t position, const char *text) {
 
 /* --- The child. ----------------------------------------------------------------------------------------------------------- */
 
+/* NULL: there is none that could be looked at; one that is missing or foreign is made anew at the next start. */
+static struct index *index_look(struct store *store, struct shared *shared) {
+    char directory[PATH_MAX];
+    struct index *index = NULL;
+    struct problem problem = {.text = ""};
+    if (shared->index_is_passed) return NULL;
+    (void)snprintf(directory, sizeof directory, "%s/index", store_directory(store));
+    const struct index_options options = {.directory = directory,
+                                          .store_id = store_id(store),
+                                          .log_position_end = store_position_last(store) + 1,
+                                          .is_inspected = true};
+    atomic_store(&shared->reading, VERIFICATION_READS_INDEX);
+    if (index_open(&options, &index, &problem).failure == FAILURE_CORRUPT) {
+        (void)printf("the index is damaged (%s); it is built anew at the next start\n", problem.text);
+        shared->found_count++;
+    }
+    atomic_store(&shared->reading, 0);
+    return index;
+}
+
 static result store_read(struct store *store, struct shared *shared, uint64_t position_after) {
     struct verification *verification;
     bool is_done = false;
     const struct verification_options options = {.store = store,
+                                                 .index = index_look(store, shared),
                                                  .found = found_print,
                                                  .context = shared,
                                                  .position_after = position_after,
                                                  .reading = &shared->reading};
+    shared->log_is_begun = true;
     problem_set(&shared->problem, "the store cannot be read; see the log lines");
     TRY(verification_begin(&options, &verification));
     result outcome = RESULT_OK;
@@ -82,13 +109,23 @@ static const char *death_text(int status) {
 }
 
 /* Tells of the death. False: there is nothing behind it to go on with. */
-static bool death_tell(struct shared *shared, int status, uint64_t *position_after) {
+static bool death_tell(const char *directory, struct shared *shared, int status, uint64_t *position_after) {
     const uint64_t reading = shared->reading;
     shared->found_count++;
     if (reading == 0) {
+        shared->log_is_damaged = true;
         (void)printf("the log cannot be opened: its pages are damaged (%s)\n", death_text(status));
         return false;
     }
+    if (reading == VERIFICATION_READS_INDEX) {
+        (void)printf(
+            "the index cannot be read: its pages are damaged (%s); remove %s/index, and it is built anew at the next "
+            "start\n",
+            death_text(status), directory);
+        shared->index_is_passed = true;
+        return !shared->log_is_begun; /* else it was the last thing to look at */
+    }
+    shared->log_is_damaged = true;
     if (reading == VERIFICATION_READS_ROWS) {
         (void)printf("the rows of streams and checkpoints cannot be read: their pages are damaged (%s)\n",
                      death_text(status));
@@ -123,7 +160,7 @@ static result children_run(const struct offline_options *options, struct shared 
         int status = 0;
         shared->reading = 0;
         TRY(child_wait(options, shared, position_after, &status, ret_problem));
-        if (shared->is_done || !death_tell(shared, status, &position_after)) return RESULT_OK;
+        if (shared->is_done || !death_tell(options->directory, shared, status, &position_after)) return RESULT_OK;
     }
     (void)printf("behind position %" PRIu64 " nothing was looked at: too much is damaged\n", position_after);
     return RESULT_OK;
@@ -170,8 +207,10 @@ result offline_verify(const struct offline_options *options, struct problem *ret
         *ret_problem = shared->problem;
         outcome = failure_result(shared->failure);
     } else if (!failed(outcome) && shared->found_count > 0) {
-        problem_set(ret_problem, "%s is damaged (problems: %" PRIu64 "); restore it from a backup", options->directory,
-                    shared->found_count);
+        problem_set(ret_problem, "%s is damaged (problems: %" PRIu64 "); %s", options->directory, shared->found_count,
+                    shared->log_is_damaged
+                        ? "restore it from a backup"
+                        : "only the index is: remove its directory, or call Reindex, and it is built anew");
         outcome = failure_result(FAILURE_CORRUPT);
     }
     if (!failed(outcome)) {

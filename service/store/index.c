@@ -54,7 +54,8 @@ static void damage_note(const char *directory) {
 void index_mark_damaged(struct index_part *part) {
     struct index *index = part->owner;
     pthread_mutex_lock(&index->mutex);
-    if (index->current == part && !index->is_switching) damage_note(index->options.directory);
+    if (index->current == part && !index->is_switching && !index->options.is_inspected)
+        damage_note(index->options.directory);
     pthread_mutex_unlock(&index->mutex);
 }
 
@@ -134,7 +135,7 @@ static result try_open(struct index_part *index, const struct index_options *opt
     result outcome = index_catalog_open(&index->environment, options->store_id, &index->catalog, ret_problem);
     if (!failed(outcome)) outcome = log_compare(&index->catalog, options->log_position_end, ret_problem);
     if (!failed(outcome)) outcome = ids_compare(&index->catalog, options->ids_window, ret_problem);
-    if (!failed(outcome)) outcome = index_catalog_clean(&index->catalog, &index->environment);
+    if (!failed(outcome) && !options->is_inspected) outcome = index_catalog_clean(&index->catalog, &index->environment);
     if (failed(outcome)) {
         index_catalog_close(&index->catalog);
         environment_close(&index->environment);
@@ -146,8 +147,21 @@ static bool is_worth_anew(result outcome) {
     return outcome.failure == FAILURE_CORRUPT || outcome.failure == FAILURE_FORMAT;
 }
 
+/* As it is, or not at all. */
+static result open_inspected(struct index_part *index, const struct index_options *options,
+                             struct problem *ret_problem) {
+    char file[PATH_BYTES];
+    TRY(path_of(index->directory, "data.mdb", file));
+    if (access(file, F_OK) != 0) {
+        problem_set(ret_problem, "%s is not there", file);
+        return failure_result(FAILURE_NOT_FOUND);
+    }
+    return try_open(index, options, ret_problem);
+}
+
 static result open_or_begin_anew(struct index_part *index, const struct index_options *options,
                                  struct problem *ret_problem) {
+    if (options->is_inspected) return open_inspected(index, options, ret_problem);
     TRY(directory_make(index->directory, ret_problem));
     struct problem problem = {.text = ""};
     result outcome = try_open(index, options, &problem);

@@ -35,6 +35,8 @@ struct index_options {
     uint64_t log_position_end; /* one that has this position or a later one, too: the log was restored; 0: not asked */
     struct store
         *store; /* whose names are catalogued (index_names.h), and which is closed after the index; NULL: no names */
+    bool
+        is_inspected; /* to be looked at (index_verification.h): nothing is made, repaired or written, no thread runs */
 };
 
 #define INDEX_ID_NUMBER 0
@@ -47,7 +49,8 @@ struct index_entry {
 
 /* Opens the index. One that is missing, damaged, of another store or of another format, or that has not kept the ids that
  * `ids_window` asks for, is begun anew (a log line says so):
- * the caller then adds the whole log. Failures: FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_MEMORY. */
+ * the caller then adds the whole log. Failures: FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_MEMORY. An index that is
+ * inspected is not begun anew: FAILURE_NOT_FOUND, FAILURE_CORRUPT and FAILURE_FORMAT say why it would be. */
 MUST_USE result index_open(const struct index_options *options, struct index **ret_index, struct problem *ret_problem);
 
 /* Stops the thread after its current step. What is only in memory is added again after the next open. NULL is allowed.

@@ -34,9 +34,11 @@ result index_open(const struct index_options *options, struct index **ret_index,
     pthread_cond_init(&index->released, NULL);
     index->lag_max = UINT64_MAX;
     result outcome = options_copy(options, &index->options);
-    if (!failed(outcome)) outcome = index_rebuild_remains(index->options.directory, ret_problem);
+    if (!failed(outcome) && !options->is_inspected) {
+        outcome = index_rebuild_remains(index->options.directory, ret_problem);
+    }
     if (!failed(outcome)) outcome = index_part_open(index, index->options.directory, &index->current, ret_problem);
-    if (!failed(outcome)) outcome = index_thread_start(index->current);
+    if (!failed(outcome) && !options->is_inspected) outcome = index_thread_start(index->current);
     if (failed(outcome)) {
         index_close(index);
         return outcome;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "service/base/utf8.h"
+#include "service/store/index_verification.h"
 #include "service/store/log_check.h"
 #include "service/store/store_private.h"
 
@@ -17,12 +18,14 @@
 /* More positions in a row that are missing are told in one line. */
 #define MISSING_COUNT_MAX 64
 
-enum stage { STAGE_WHOLE, STAGE_EVENTS, STAGE_STREAMS, STAGE_CHECKPOINTS, STAGE_DONE };
+enum stage { STAGE_WHOLE, STAGE_EVENTS, STAGE_STREAMS, STAGE_CHECKPOINTS, STAGE_INDEX, STAGE_DONE };
 
 struct verification {
     struct store *store;
     struct store_reader *reader;
     struct log_check *check;
+    struct index *index;                         /* NULL: it is not looked at */
+    struct index_verification *index_comparison; /* in its stage */
     verification_found *found;
     void *context;
     _Atomic uint64_t *reading;
@@ -71,6 +74,7 @@ result verification_begin(const struct verification_options *options, struct ver
         return failure_result(FAILURE_MEMORY);
     }
     verification->store = store;
+    verification->index = options->index;
     verification->found = options->found;
     verification->context = options->context;
     verification->reading = options->reading;
@@ -92,6 +96,7 @@ result verification_begin(const struct verification_options *options, struct ver
 
 struct verification *verification_end(struct verification *verification) {
     if (verification == NULL) return NULL;
+    index_verification_end(verification->index_comparison);
     store_reader_close(verification->reader);
     log_check_free(verification->check);
     atomic_store(&verification->store->has_verification, false);
@@ -260,6 +265,25 @@ static result rows_check(struct verification *verification, enum table table, ui
     return RESULT_OK;
 }
 
+/* --- The index. ----------------------------------------------------------------------------------------------------------- */
+
+static void index_found(void *context, uint64_t position, const char *text) {
+    tell(context, position, "%s", text);
+}
+
+static result index_step(struct verification *verification) {
+    bool is_done = false;
+    if (verification->reading != NULL) atomic_store(verification->reading, VERIFICATION_READS_INDEX);
+    if (verification->index_comparison == NULL) {
+        const struct index_verification_options options = {
+            .store = verification->store, .index = verification->index, .found = index_found, .context = verification};
+        TRY(index_verification_begin(&options, &verification->index_comparison));
+    }
+    TRY(index_verification_step(verification->index_comparison, &is_done));
+    if (is_done) verification->stage = STAGE_DONE;
+    return RESULT_OK;
+}
+
 static result stage_step(struct verification *verification, uint64_t position_last) {
     switch (verification->stage) {
     case STAGE_WHOLE:
@@ -276,10 +300,15 @@ static result stage_step(struct verification *verification, uint64_t position_la
 result verification_step(struct verification *verification, bool *ret_is_done) {
     uint64_t position_last = 0;
     assert(verification->stage != STAGE_DONE);
-    TRY(store_reader_begin(verification->reader, &position_last));
-    const result outcome = stage_step(verification, position_last);
-    store_reader_end(verification->reader);
-    TRY(outcome);
+    if (verification->stage == STAGE_INDEX) {
+        TRY(index_step(verification)); /* with snapshots of its own */
+    } else {
+        TRY(store_reader_begin(verification->reader, &position_last));
+        const result outcome = stage_step(verification, position_last);
+        store_reader_end(verification->reader);
+        TRY(outcome);
+    }
+    if (verification->stage == STAGE_INDEX && verification->index == NULL) verification->stage = STAGE_DONE;
     *ret_is_done = verification->stage == STAGE_DONE;
     return RESULT_OK;
 }

@@ -4,7 +4,7 @@
  * the table has as many records as positions; every row of `streams` and `checkpoints`: its checksum, and that no checkpoint is
  * beyond the head; the identity in `meta`. Each step reads in a short snapshot of its own, so the file does not grow under it.
  * What LMDB's own pages say is checked as far as reads need it: a page that leads nowhere is damage of every position on it.
- * The index is not looked at: it is derived from the log, checks itself, and can be built anew (Reindex).
+ * Then the index is compared with the log, where there is one (index_verification.h).
  * Ownership: borrows the store, which must outlive it. Threads: one at a time; progress from any. */
 #ifndef SERVICE_STORE_VERIFICATION_H
 #define SERVICE_STORE_VERIFICATION_H
@@ -15,6 +15,7 @@
 
 #include "service/base/result.h"
 
+struct index;
 struct store;
 struct verification;
 
@@ -24,13 +25,15 @@ typedef void verification_found(void *context, uint64_t position, const char *te
 
 struct verification_options {
     struct store *store;
+    struct index *index;       /* of the store; NULL: it is not looked at */
     verification_found *found; /* called by steps */
     void *context;
     uint64_t position_after; /* events up to here were checked before; 0: none */
-    /* Where it is, for whoever sees it die; or NULL: a position, or VERIFICATION_READS_ROWS. */
+    /* Where it is, for whoever sees it die; or NULL: a position, or one of the next. */
     _Atomic uint64_t *reading;
 };
-#define VERIFICATION_READS_ROWS UINT64_MAX
+#define VERIFICATION_READS_ROWS  UINT64_MAX
+#define VERIFICATION_READS_INDEX (UINT64_MAX - 1)
 
 /* FAILURE_BUSY: one is at work. FAILURE_LIMIT: no reader is left. FAILURE_MEMORY, FAILURE_STORAGE. */
 MUST_USE result verification_begin(const struct verification_options *options, struct verification **ret_verification);
