@@ -56,6 +56,8 @@ static int task_run(const struct config *config) {
     const struct offline_options options = {.directory = config->data,
                                             .map_bytes = config->log_map_bytes,
                                             .remote_file_system_allowed = config->remote_file_system};
+    /* A verification has children that may die of damaged pages, and tells more of them. */
+    if (!config->verify) map_faults_install(DAEMON_EXIT_STORAGE, DAEMON_EXIT_STORAGE);
     const result outcome =
         config->verify ? offline_verify(&options, &problem) : offline_restore(&options, config->restore, &problem);
     return failed(outcome) ? fail(daemon_exit_of(outcome.failure), &problem) : DAEMON_EXIT_OK;

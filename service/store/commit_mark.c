@@ -37,7 +37,7 @@ static uint64_t meta_offset(uint64_t transaction, uint64_t page_bytes) {
 }
 
 static result tables_checksum(int file, uint64_t page_bytes, uint64_t page, uint32_t *ret_checksum) {
-    uint8_t bytes[PAGE_BYTES_MAX];
+    uint8_t bytes[PAGE_BYTES_MAX] __attribute__((uninitialized)); /* twice a commit, and mostly 4 KiB of it are read */
     if (page_bytes > sizeof bytes || page > INT64_MAX / page_bytes - 1) return failure_result(FAILURE_CORRUPT);
     const ssize_t size = pread(file, bytes, page_bytes, (off_t)(page * page_bytes));
     if (size < 0) return failure_result(FAILURE_STORAGE);
