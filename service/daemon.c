@@ -184,6 +184,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                             .message_bytes_max = REQUEST_BYTES_MAX,
                                             .keepalive_ms = (uint32_t)config->keepalive_ms,
                                             .keepalive_timeout_ms = (uint32_t)config->keepalive_timeout_ms,
+                                            .request_memory_bytes_max = REQUEST_MEMORY_BYTES_MAX,
                                             .threads_count = grpc_threads_count(config),
                                             .tls = config->tls_certificate == NULL ? NULL : &tls,
                                             .tls_reloaded = on_tls_reloaded,

@@ -127,6 +127,10 @@ static uint32_t cores_count(void) {
     return count < 1 ? 1 : count > DAYBOOK__THREADS_MAX ? DAYBOOK__THREADS_MAX : count;
 }
 
+/* The worst of what well-behaved clients send: small numbers, packed, take eight bytes for one, and twice that while their
+ * array grows. */
+#define REQUEST_MEMORY_FACTOR 32
+
 bool daybook__server_options_resolve(const daybook_server_options *options, daybook_server_options *ret_resolved,
                                      daybook_status *ret_status) {
     daybook_server_options resolved = options == NULL ? (daybook_server_options){0} : *options;
@@ -148,6 +152,9 @@ bool daybook__server_options_resolve(const daybook_server_options *options, dayb
                            "option memory_bytes_max is %llu; it must be at least 1 MiB, or 0 for 256 MiB",
                            (unsigned long long)resolved.memory_bytes_max);
         return false;
+    }
+    if (resolved.request_memory_bytes_max == 0) {
+        resolved.request_memory_bytes_max = REQUEST_MEMORY_FACTOR * (uint64_t)resolved.message_bytes_max;
     }
     *ret_resolved = resolved;
     return true;

@@ -79,6 +79,7 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
     daybook__condition_init(&server->changed);
     pthread_mutex_init(&server->mutex, NULL);
     server->shutdown.complete = complete_shutdown;
+    server->request_memory_bytes_max = resolved.request_memory_bytes_max;
     server->without_reflection = resolved.without_reflection != 0;
     server->core = daybook__server_core_create(&resolved);
     if ((resolved.tls != NULL && !daybook__server_tls_open(&resolved, &server->tls, ret_status)) ||

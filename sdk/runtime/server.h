@@ -47,6 +47,7 @@ struct daybook_server {
     bool started;         /* set when nothing above the mutex changes any more */
     atomic_bool draining; /* calls that arrive now are parked */
     bool without_reflection;
+    uint64_t request_memory_bytes_max;
 
     const daybook_service *services[DAYBOOK__SERVICES_MAX];
     size_t services_count;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <grpc/slice.h>
@@ -11,12 +12,37 @@
 
 #include "sdk/runtime/server_context.h"
 
+/* What is freed does not count: an arena gives everything back at once. */
+static void *allocate(upb_alloc *alloc, void *memory, size_t size_before, size_t size) {
+    if (size == 0) {
+        free(memory);
+        return NULL;
+    }
+    struct server_memory *budget = (struct server_memory *)(void *)alloc;
+    const size_t more = size > size_before ? size - size_before : 0;
+    if (more > budget->remaining_bytes) return NULL;
+    void *allocated = realloc(memory, size);
+    if (allocated != NULL) budget->remaining_bytes -= more;
+    return allocated;
+}
+
+void daybook__server_memory_init(struct server_memory *memory) {
+    *memory = (struct server_memory){.alloc = {.func = allocate}, .remaining_bytes = UINT64_MAX};
+}
+
+void daybook__server_memory_begin_decode(struct server_memory *memory, const struct daybook_server *server) {
+    memory->remaining_bytes = server->request_memory_bytes_max;
+}
+
+void daybook__server_memory_end_decode(struct server_memory *memory) {
+    memory->remaining_bytes = UINT64_MAX;
+}
+
 void daybook__server_rpc_init(struct server_rpc *rpc, const struct server_arrival *arrival, void *block,
                               size_t block_size) {
-    *rpc = (struct server_rpc){
-        .arrival = *arrival,
-        .arena = upb_Arena_Init(block, block_size, &upb_alloc_global),
-    };
+    *rpc = (struct server_rpc){.arrival = *arrival};
+    daybook__server_memory_init(&rpc->memory);
+    rpc->arena = upb_Arena_Init(block, block_size, &rpc->memory.alloc);
     assert(rpc->arena != NULL);
     daybook__server_queue_count_start(arrival->queue);
 }
@@ -62,7 +88,9 @@ bool daybook__server_rpc_decode(struct server_rpc *rpc, const void **ret_request
         daybook__server_rpc_set_error(rpc, DAYBOOK_UNIMPLEMENTED, "%s takes one request, none was sent", method->path);
         return false;
     }
+    daybook__server_memory_begin_decode(&rpc->memory, rpc->arrival.queue->server);
     codec_result result = daybook__codec_decode_alias(rpc->arrival.request, method->request, rpc->arena, ret_request);
+    daybook__server_memory_end_decode(&rpc->memory);
     if (result == CODEC_OK) return true;
     daybook__server_rpc_set_codec_error(rpc, result);
     return false;

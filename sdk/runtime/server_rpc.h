@@ -37,11 +37,19 @@ struct server_headers {
 
 #define DAYBOOK__HEADERS_LEFT 0x80000000u
 
+/* What an arena may still take: bounded while a request is decoded into it, because a hostile one of many empty parts takes
+ * sixty times its bytes. */
+struct server_memory {
+    upb_alloc alloc;
+    uint64_t remaining_bytes;
+};
+
 struct server_rpc {
     struct server_arrival arrival;
     upb_Arena *arena;
-    int cancelled;            /* written by gRPC when the call is over: the client has not heard the status */
-    atomic_bool is_cancelled; /* the same once it has been heard, for every thread */
+    struct server_memory memory; /* of the arena */
+    int cancelled;               /* written by gRPC when the call is over: the client has not heard the status */
+    atomic_bool is_cancelled;    /* the same once it has been heard, for every thread */
     daybook_code code;
     grpc_slice message;
     grpc_metadata details;
@@ -54,6 +62,13 @@ struct server_rpc {
     char *peer;              /* gRPC's; NULL: not asked for */
     grpc_auth_context *auth; /* as `peer` */
 };
+
+/* Sets up the memory of one arena, without a bound. */
+void daybook__server_memory_init(struct server_memory *memory);
+
+/* Until the end of the decoding the arena takes at most what the server's options allow a request. */
+void daybook__server_memory_begin_decode(struct server_memory *memory, const struct daybook_server *server);
+void daybook__server_memory_end_decode(struct server_memory *memory);
 
 /* Takes over what the arrival holds. The arena begins in the `block`, which lies in the rpc's own slot. */
 void daybook__server_rpc_init(struct server_rpc *rpc, const struct server_arrival *arrival, void *block,

@@ -25,11 +25,15 @@ void daybook__server_stream_complete_receive(struct loop_operation *operation, b
     grpc_byte_buffer *incoming = stream->incoming;
     stream->incoming = NULL;
     upb_Arena *own = NULL;
+    struct server_memory memory;
     if (stream->incoming_arena == NULL) {
-        own = upb_Arena_Init(stream->message_block, DAYBOOK__MESSAGE_BLOCK_BYTES, &upb_alloc_global);
+        daybook__server_memory_init(&memory);
+        daybook__server_memory_begin_decode(&memory, stream->rpc.arrival.queue->server);
+        own = upb_Arena_Init(stream->message_block, DAYBOOK__MESSAGE_BLOCK_BYTES, &memory.alloc);
     }
     const void *request = NULL;
     if (ok) request = decode_incoming(stream, incoming, own != NULL ? own : stream->incoming_arena);
+    if (own != NULL) daybook__server_memory_end_decode(&memory);
     atomic_store(&stream->receiving, false);
     stream->on_received(stream, request, stream->on_received_context);
     if (own != NULL) upb_Arena_Free(own);

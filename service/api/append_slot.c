@@ -15,8 +15,10 @@ static void *allocate(upb_alloc *alloc, void *memory, size_t size_before, size_t
         free(memory);
         return NULL;
     }
+    struct append_slot *slot = SLOT_OF(alloc, alloc);
+    if (slot->size_bytes + size - size_before > APPEND_MEMORY_BYTES_MAX) return NULL;
     void *allocated = realloc(memory, size);
-    if (allocated != NULL) SLOT_OF(alloc, alloc)->size_bytes += size - size_before;
+    if (allocated != NULL) slot->size_bytes += size - size_before;
     return allocated;
 }
 

@@ -66,6 +66,12 @@
  * sequencer was measured to take a fifth longer for a request, probably because the heads of all slots then share a few lines
  * of the processor's cache. */
 #define APPEND_SLOT_BYTES 3008
+/* What a request may take while it is decoded: its bytes, in one piece, and its parts. Those of 1,024 events with all their
+ * tags and metadata are 20 MiB; a request of empty events would take sixty times its bytes, a gibibyte. */
+#define REQUEST_MEMORY_BYTES_MAX (4 * REQUEST_BYTES_MAX)
+/* The same for one of an AppendMany stream, and encoded again: the events' bytes, and what is left of the buffers in which
+ * they have grown. */
+#define APPEND_MEMORY_BYTES_MAX (2 * REQUEST_MEMORY_BYTES_MAX)
 /* Entries of a page of a list. */
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX     1000
@@ -102,6 +108,12 @@
  * as long as all of them together stay within the bytes. */
 #define HELD_MESSAGES_COUNT_MAX 2
 #define HELD_BYTES_MAX          MIB(32)
+/* When all messages that clients have not taken yet hold this much, none is held behind one in flight, and responses become
+ * small: so 10,000 readers that take nothing hold 200 MiB of small events; of large ones an event each. */
+#define UNTAKEN_BYTES_TIGHT    MIB(64)
+#define CHUNK_BYTES_WHEN_TIGHT KIB(16)
+/* When they hold this much, new readers are refused. */
+#define UNTAKEN_BYTES_MAX MIB(256)
 /* Buffers that are kept for the next messages: large ones, and of each smaller size, of which all together are 4.6 MiB. */
 #define FREE_BUFFERS_COUNT_MAX       4
 #define FREE_SMALL_BUFFERS_COUNT_MAX 64

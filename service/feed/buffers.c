@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "service/base/limits.h"
@@ -21,6 +22,7 @@ static const size_t capacities[] = {KIB(1), KIB(8), KIB(64), CHUNK_BYTES_TARGET 
 struct buffers {
     pthread_mutex_t mutex;
     uint64_t references_count;
+    atomic_size_t out_bytes;
     struct buffer *free_first[CLASSES_COUNT];
     uint32_t free_counts[CLASSES_COUNT];
 };
@@ -87,8 +89,13 @@ result buffer_take(struct buffers *buffers, size_t capacity, struct buffer **ret
         }
         *buffer = (struct buffer){.buffers = buffers, .capacity = capacity};
     }
+    atomic_fetch_add_explicit(&buffers->out_bytes, buffer->capacity, memory_order_relaxed);
     *ret_buffer = buffer;
     return RESULT_OK;
+}
+
+size_t buffers_out_bytes(const struct buffers *buffers) {
+    return atomic_load_explicit(&buffers->out_bytes, memory_order_relaxed);
 }
 
 #ifdef __SANITIZE_THREAD__
@@ -121,6 +128,7 @@ void buffer_give(void *given) {
     if (buffer == NULL) return;
     take_over(buffer);
     struct buffers *buffers = buffer->buffers;
+    atomic_fetch_sub_explicit(&buffers->out_bytes, buffer->capacity, memory_order_relaxed);
     const size_t class = class_of(buffer->capacity);
     const uint32_t count_max = class == CLASSES_COUNT       ? 0
                                : class == CLASSES_COUNT - 1 ? FREE_BUFFERS_COUNT_MAX

@@ -28,6 +28,9 @@ struct buffers *buffers_unref(struct buffers *buffers);
 /* A buffer of at least this capacity. FAILURE_MEMORY. */
 MUST_USE result buffer_take(struct buffers *buffers, size_t capacity, struct buffer **ret_buffer);
 
+/* The capacities of all buffers that are out. */
+size_t buffers_out_bytes(const struct buffers *buffers);
+
 /* The buffer goes to somebody who gives it back from any thread, once everything is done with it. gRPC counts for that,
  * which ThreadSanitizer does not see: it is told here. NULL is allowed. */
 void buffer_pass(struct buffer *buffer);

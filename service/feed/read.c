@@ -110,7 +110,7 @@ static result collect(struct reading *reading, struct source *source, struct pos
                       struct message *message, bool *ret_end) {
     struct read *read = &reading->read;
     for (uint64_t scanned = 0; read->remaining > 0; scanned++) {
-        if (message->size >= CHUNK_BYTES_TARGET || scanned >= STEP_EVENTS_COUNT_MAX) {
+        if (message->size >= reading->chunk_bytes || scanned >= STEP_EVENTS_COUNT_MAX) {
             *ret_end = false;
             return RESULT_OK;
         }

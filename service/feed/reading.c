@@ -10,7 +10,7 @@
  *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
  *
  * One message is in flight and a few are held ready behind it, so that reading and sending overlap; that is all the memory
- * that a slow reader takes (limits.h). There is no separate live path: a reading that is woken takes its next step from its
+ * that a slow reader takes (limits.h). When many are slow, nothing is held and messages become small. There is no separate live path: a reading that is woken takes its next step from its
  * cursor, so the hand-off from history to the live edge cannot lose or repeat an event. */
 #include <assert.h>
 #include <stdlib.h>
@@ -73,6 +73,11 @@ static struct step held_pop(struct reading *reading) {
     return step;
 }
 
+/* Whether clients leave so much untaken that each reader must do with little. */
+static bool is_tight(const struct feed *feed) {
+    return buffers_out_bytes(feed->buffers) >= UNTAKEN_BYTES_TIGHT;
+}
+
 /* Whether there is no step behind this one. */
 static bool step_is_end(const struct step *step) {
     return step->kind == STEP_END || step->is_last;
@@ -81,7 +86,7 @@ static bool step_is_end(const struct step *step) {
 /* Whether another step may be taken behind this one, which is held now. */
 static bool held_has_room(const struct reading *reading, const struct step *newest) {
     return !step_is_end(newest) && reading->held.count < HELD_MESSAGES_COUNT_MAX &&
-           reading->feed->held_bytes + CHUNK_BYTES_TARGET <= HELD_BYTES_MAX;
+           reading->feed->held_bytes + CHUNK_BYTES_TARGET <= HELD_BYTES_MAX && !is_tight(reading->feed);
 }
 
 static bool end_is_held(const struct reading *reading) {
@@ -158,6 +163,16 @@ static void end_deliver(struct reading *reading, const struct step *step) {
     reading->delivering = false;
 }
 
+/* The next step is taken, beside a message in flight only while there is room for what it finds. */
+static void go_on(struct reading *reading, bool wake) {
+    if (reading->in_flight && is_tight(reading->feed)) {
+        if (reading->state.current == READING_READY) move(reading, READING_HOLDING);
+        return;
+    }
+    if (reading->state.current == READING_HOLDING) move(reading, READING_READY);
+    pool_queue(reading->feed, reading, wake);
+}
+
 /* A message or the end goes to the sink now, or is held while a message is in flight. */
 static void outcome_deliver(struct reading *reading, const struct step *step) {
     if (reading->in_flight || reading->delivering) {
@@ -171,7 +186,7 @@ static void outcome_deliver(struct reading *reading, const struct step *step) {
         end_deliver(reading, step);
     } else {
         message_deliver(reading, step->message);
-        if (!reading->cancelled) pool_queue(reading->feed, reading, false);
+        if (!reading->cancelled) go_on(reading, false);
     }
 }
 
@@ -183,9 +198,8 @@ static void held_deliver(struct reading *reading) {
         return;
     }
     /* There is room again: the next step is taken while this message is on its way. */
-    if (reading->state.current == READING_HOLDING && !end_is_held(reading)) {
-        move(reading, READING_READY);
-        pool_queue(reading->feed, reading, true);
+    if (reading->state.current == READING_HOLDING && !end_is_held(reading) && !is_tight(reading->feed)) {
+        go_on(reading, true);
     }
     message_deliver(reading, step.message);
 }
@@ -196,6 +210,11 @@ static void unlock_and_settle(struct reading *reading) {
     struct feed *feed = reading->feed;
     while (reading->held.count > 0 && !reading->cancelled && !reading->in_flight && !reading->delivering) {
         held_deliver(reading);
+    }
+    /* Nothing was held behind the message that has been sent. */
+    if (reading->state.current == READING_HOLDING && reading->held.count == 0 && !reading->in_flight &&
+        !reading->delivering && !reading->cancelled) {
+        go_on(reading, true);
     }
     const bool over =
         reading->close_asked && !reading->queued && !reading->running && !reading->delivering && !reading->in_flight;
@@ -253,6 +272,7 @@ void reading_run(struct reading *reading, struct store_reader *reader) {
     const bool cancelled = reading->cancelled;
     const bool stopped = feed->draining && reading->is_subscription;
     const bool heartbeat_due = reading->heartbeat_due;
+    reading->chunk_bytes = is_tight(feed) ? CHUNK_BYTES_WHEN_TIGHT : CHUNK_BYTES_TARGET;
     pthread_mutex_unlock(&feed->mutex);
 
     struct step step = step_end(FAILURE_STOPPED);
@@ -268,9 +288,10 @@ void reading_run(struct reading *reading, struct store_reader *reader) {
 /* Links a new reading and lets its first step run. */
 static result reading_start(struct feed *feed, struct reading *reading, struct reading **ret_reading) {
     pthread_mutex_lock(&feed->mutex);
-    const enum failure refusal = feed->draining                                    ? FAILURE_STOPPED
-                                 : feed->readings_count == SUBSCRIPTIONS_COUNT_MAX ? FAILURE_LIMIT
-                                                                                   : FAILURE_NONE;
+    const enum failure refusal = feed->draining                                          ? FAILURE_STOPPED
+                                 : feed->readings_count == SUBSCRIPTIONS_COUNT_MAX       ? FAILURE_LIMIT
+                                 : buffers_out_bytes(feed->buffers) >= UNTAKEN_BYTES_MAX ? FAILURE_LIMIT
+                                                                                         : FAILURE_NONE;
     if (refusal != FAILURE_NONE) {
         pthread_mutex_unlock(&feed->mutex);
         return failure_result(refusal);

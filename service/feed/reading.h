@@ -103,6 +103,7 @@ struct reading {
     bool cancelled;
     bool close_asked;
     bool heartbeat_due;
+    size_t chunk_bytes; /* about so much goes into the message of the next step */
     int64_t heartbeat_at_ns;
     struct reading *queue_next;
     struct reading *all_next;

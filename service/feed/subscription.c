@@ -17,8 +17,8 @@ struct progress {
 };
 
 /* Enough for one response: the bytes are there, or a filter has looked at many without finding. */
-static bool is_full(const struct progress *progress) {
-    return progress->message.size >= CHUNK_BYTES_TARGET || progress->scanned_count >= STEP_EVENTS_COUNT_MAX;
+static bool is_full(const struct reading *reading, const struct progress *progress) {
+    return progress->message.size >= reading->chunk_bytes || progress->scanned_count >= STEP_EVENTS_COUNT_MAX;
 }
 
 result append_ends(struct bytes before, struct bytes after, bool *ret_ends) {
@@ -45,11 +45,11 @@ static result collect(const struct reading *reading, struct source *source, stru
                       struct progress *progress) {
     while (progress->cursor < head) {
         bool done = false;
-        if (postings != NULL && !is_full(progress)) TRY(skip(postings, head, progress, &done));
+        if (postings != NULL && !is_full(reading, progress)) TRY(skip(postings, head, progress, &done));
         if (done) break;
         struct bytes record;
         TRY(source_get(source, progress->cursor + 1, &record));
-        if (is_full(progress)) {
+        if (is_full(reading, progress)) {
             bool ends;
             TRY(append_ends(progress->last, record, &ends));
             if (ends || progress->message.size >= RESPONSE_BYTES_MAX) {

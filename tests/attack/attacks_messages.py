@@ -30,11 +30,10 @@ def compression_bomb(target):
     return f"{2 * calls_count} messages of {len(bomb) >> 10} KiB that inflate to 64 MiB"
 
 
-def append_raw(target, content):
+def append_raw(channel, content):
     """The status code; OK is None."""
-    call = target.channel.unary_unary(APPEND)
     try:
-        call(content, timeout=harness.PATIENCE_SECONDS)
+        channel.unary_unary(APPEND)(content, timeout=harness.PATIENCE_SECONDS)
     except grpc.RpcError as error:
         return error.code()
     return None
@@ -77,9 +76,9 @@ def malformed_messages(target):
         "nothing but 0xff": b"\xff" * half,
         "zeroes": bytes(half),
     }
-    for _ in range(target.scale(4, 1)):
-        for name, content in hostile.items():
-            code = append_raw(target, content)
+    with target.connect() as channel:
+        for name, content in [*hostile.items()] * target.scale(4, 1):
+            code = append_raw(channel, content)
             assert code in (INVALID, EXHAUSTED), f"{name}: answered with {code}"
     return f"{len(hostile)} kinds of bytes that are no request, up to {half >> 20} MiB"
 
@@ -93,13 +92,14 @@ def random_messages(target):
     write = event_store_pb2.Write(stream="random", events=[event])
     good = event_store_pb2.AppendRequest(writes=[write]).SerializeToString()
     allowed = (None, INVALID, grpc.StatusCode.ABORTED, grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.FAILED_PRECONDITION)
-    for _ in range(count):
-        content = bytearray(good)
-        for _ in range(chance.randint(1, 6)):
-            at = chance.randrange(len(content))
-            content[at] = chance.choice((chance.randrange(256), content[at] ^ 1 << chance.randrange(8)))
-        code = append_raw(target, bytes(content))
-        assert code in allowed, f"DAYBOOK_TEST_SEED={seed}: {content.hex()} was answered with {code}"
+    with target.connect() as channel:
+        for _ in range(count):
+            content = bytearray(good)
+            for _ in range(chance.randint(1, 6)):
+                at = chance.randrange(len(content))
+                content[at] = chance.choice((chance.randrange(256), content[at] ^ 1 << chance.randrange(8)))
+            code = append_raw(channel, bytes(content))
+            assert code in allowed, f"DAYBOOK_TEST_SEED={seed}: {content.hex()} was answered with {code}"
     return f"{count} changed requests, DAYBOOK_TEST_SEED={seed}"
 
 
@@ -144,10 +144,11 @@ LIMITS = [
 
 def sizes_at_the_limits(target):
     """One below, at, and one above each limit: taken, taken, refused with the documented code."""
-    for name, limit, refusal, build in LIMITS:
-        for size, expected in ((limit - 1, None), (limit, None), (limit + 1, refusal)):
-            code = append_raw(target, build(size).SerializeToString())
-            assert code == expected, f"{size} {name}: answered with {code} and not {expected}"
+    with target.connect() as channel:
+        for name, limit, refusal, build in LIMITS:
+            for size, expected in ((limit - 1, None), (limit, None), (limit + 1, refusal)):
+                code = append_raw(channel, build(size).SerializeToString())
+                assert code == expected, f"{size} {name}: answered with {code} and not {expected}"
     return f"{len(LIMITS)} limits: one below, at, one above"
 
 

@@ -132,6 +132,9 @@ typedef struct daybook_server_options {
     uint32_t concurrent_calls_max;
     /** What gRPC may allocate for all connections together; 0: 256 MiB. At least 1 MiB. */
     uint64_t memory_bytes_max;
+    /** What one request may take while it is decoded; one that takes more is RESOURCE_EXHAUSTED. A hostile request takes
+     * some sixty times its bytes. 0: 32 times message_bytes_max. */
+    uint64_t request_memory_bytes_max;
     /** A ping after this long without traffic; 0: 30,000. At least 1,000. */
     uint32_t keepalive_ms;
     /** How long its answer may take before the connection is closed; 0: 10,000. At least 1,000. */
