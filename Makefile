@@ -13,7 +13,7 @@ DESTDIR ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build run test sanitize fuzz soak soak-load demo bench crash torture torture-proof
-.PHONY: nth-fault fix image install uninstall docs clean
+.PHONY: nth-fault attack fix image install uninstall docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ torture-proof: setup-test ## breaks the daemon's promises on purpose: torture mu
 nth-fault: setup-test ## each call on a file and each allocation of the daemon fails, once and for ever, one after the other
 	@$(BAZEL) build //tests/torture:all //service:daybookd
 	@tests/torture/run.sh nth_fault.py
+
+attack: build setup-test ## hostile clients of every kind: memory stays within its bounds, others are served, the daemon recovers
+	@tests/attack/run.sh
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

@@ -9,6 +9,7 @@ bounds). Ends with 1 when anything of it does not hold.
 
 import argparse
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import attacks_clients
 import attacks_connections
 import attacks_frames
 import attacks_messages
-from target import PeakMemory, Target
+from target import Target
 
 ATTACKS = [*attacks_frames.ATTACKS, *attacks_messages.ATTACKS, *attacks_clients.ATTACKS]
 # These have a daemon of their own.
@@ -30,9 +31,8 @@ BYSTANDER_CALLS_MIN = 10
 def run(target, attack):
     """One attack; returns its row and what did not hold."""
     baseline = target.settle()
-    peak = PeakMemory(target.pid)
+    peak = target.peak_memory()
     target.bystander.ask("begin")
-    peak.start()
     begun, problems = time.monotonic(), []
     try:
         sent = attack.run(target)
@@ -98,6 +98,8 @@ def main():
     if options.list or not chosen:
         print("\n".join(one.name for one in [*ATTACKS, *LONE_ATTACKS]))
         return 0 if options.list else 2
+    descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
     directory = tempfile.mkdtemp(prefix="daybook-attack-")
     table = Table()
     try:

@@ -116,7 +116,7 @@ def idle_connections(target):
 
 ATTACKS = [
     Attack("vanishing clients", 32, vanishing_clients),
-    Attack("slow readers", 64, slow_readers),
+    Attack("slow readers", 192, slow_readers),
     Attack("zero-window appenders", 64, zero_window_appenders),
     Attack("held uploads", 256, held_uploads),
     Attack("answers not taken", 64, answers_not_taken),

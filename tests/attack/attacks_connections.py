@@ -1,1 +1,52 @@
-ATTACKS = []
+"""More connections than the daemon has descriptors: gRPC 1.51 then accepts nobody ever again (CVE-2023-4785). The daemon's watch
+of its own port finds that and ends with 70; started anew it serves. Each daemon here is one of its own.
+"""
+
+import socket
+import time
+
+from model import LoneAttack
+from target import Target, harness
+
+DESCRIPTORS_MAX = 256
+BOUND_MIB = 32
+EXIT_DEAF = 70
+# Documented: 14 seconds after the port went deaf, and one for open calls; twice that for a machine that does other things.
+DEAF_SECONDS_MAX = 30
+
+
+def connection_flood(data, is_short):
+    """Returns the row and what did not hold."""
+    target = Target(data, is_short, descriptors_max=DESCRIPTORS_MAX)
+    baseline, problems = target.sample(), []
+    peak = target.peak_memory()
+    target.bystander.ask("begin")
+    target.bystander.go_on(20)
+    connections = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(2 * DESCRIPTORS_MAX)]
+    harness.wait_until(lambda: "Too many open files" in target.daemon.log_text(), "the lack of descriptors")
+    begun = time.monotonic()
+    # Who is connected is served all the time.
+    target.bystander.go_on(20)
+    served = target.bystander.ask("end")
+    peak_mib = peak.finish() - baseline.memory_mib
+    for connection in connections:
+        connection.close()
+    code = target.daemon.process.wait(harness.PATIENCE_SECONDS)
+    seconds = time.monotonic() - begun
+    port = target.port
+    target.close()
+    if code != EXIT_DEAF or seconds > DEAF_SECONDS_MAX:
+        problems.append(f"ended with {code} after {seconds:.1f} s, which is to be {EXIT_DEAF} within {DEAF_SECONDS_MAX} s")
+    again = Target(data, is_short, port=port, descriptors_max=DESCRIPTORS_MAX)
+    again.serve_a_new_client()
+    if again.close() != 0:
+        problems.append("the daemon that was started anew did not stop well")
+    problems += served["errors"][:3]
+    if peak_mib > BOUND_MIB:
+        problems.append(f"{peak_mib:.0f} MiB, allowed are {BOUND_MIB}")
+    sent = f"{len(connections)} connections to {DESCRIPTORS_MAX} descriptors; exit {code}, restarted"
+    return ["connection flood", sent, f"{peak_mib:.1f}", str(BOUND_MIB), str(served["calls_count"]),
+            f"{served['slowest_ms']}", "-", "-", f"{seconds:.1f}"], problems
+
+
+ATTACKS = [LoneAttack("connection flood", connection_flood)]

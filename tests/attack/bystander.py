@@ -21,8 +21,8 @@ from harness import event_pb2, event_store_pb2, event_store_pb2_grpc, grpc  # no
 
 STREAM = "bystander"
 # What is appended before the first attack, so that the daemon's ring of the newest events is as full as it gets.
-WARM_UP_EVENTS_COUNT = 48
-WARM_UP_EVENT_BYTES = 256 << 10
+WARM_UP_EVENTS_COUNT = 512
+WARM_UP_EVENT_BYTES = 16 << 10
 
 
 class Bystander:
@@ -67,7 +67,7 @@ class Bystander:
 
     def warm_up(self):
         for number in range(WARM_UP_EVENTS_COUNT):
-            self.append(bytes([number]) * WARM_UP_EVENT_BYTES)
+            self.append(bytes([number % 256]) * WARM_UP_EVENT_BYTES)
 
     def read_all(self, request):
         return [event for response in self.store.Read(request, timeout=harness.PATIENCE_SECONDS) for event in response.events]

@@ -135,6 +135,12 @@ class Target:
     def sample(self):
         return Sample(self.pid)
 
+    def peak_memory(self):
+        """Looks at the memory from now on."""
+        peak = PeakMemory(self.pid)
+        peak.start()
+        return peak
+
     def is_alive(self):
         return self.daemon.process.poll() is None
 
