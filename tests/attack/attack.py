@@ -19,6 +19,7 @@ import attacks_clients
 import attacks_connections
 import attacks_frames
 import attacks_messages
+import http2
 from target import Target
 
 ATTACKS = [*attacks_frames.ATTACKS, *attacks_messages.ATTACKS, *attacks_clients.ATTACKS]
@@ -37,14 +38,14 @@ def run(target, attack):
     try:
         sent = attack.run(target)
         target.bystander.go_on(BYSTANDER_CALLS_MIN)
-    except AssertionError as error:
+    except (AssertionError, OSError, http2.Gone) as error:
         sent = "-"
-        problems.append(str(error))
+        problems.append(f"{type(error).__name__}: {error}")
     seconds = time.monotonic() - begun
     served = target.bystander.ask("end")
     peak_mib = max(0.0, peak.finish() - baseline.memory_mib)
-    if not target.is_alive():
-        return None, [f"the daemon has ended: {target.daemon.log_text()[-2000:]}"]
+    if not target.is_alive() or "draining" in target.daemon.log_text():
+        return None, [*problems, f"the daemon has ended: {target.daemon.log_text()[-1000:]}"]
     processor_seconds = target.sample().processor_seconds - baseline.processor_seconds
     left, recovery_seconds = target.recover(baseline)
     problems += left + served["errors"][:3]
@@ -82,7 +83,7 @@ def run_all(directory, attacks, is_short, table):
             row, problems = run(target, attack)
             table.add(attack.name, row, problems)
             if row is None:
-                return
+                break
     finally:
         if target.close() != 0:
             table.add("the end", None, ["the daemon did not stop well"])

@@ -316,3 +316,51 @@ Test(slow_feed, many_slow_readers_share_what_may_be_held) {
     for (uint32_t index = 0; index < READERS_COUNT; index++) reader_finish(&readers[index]);
     cr_assert_eq(feed->held_bytes, 0);
 }
+
+/* What others have not taken is a buffer of the test's own here. */
+static struct buffer *leave_untaken(size_t size) {
+    struct buffer *untaken;
+    cr_assert_eq(buffer_take(feed->buffers, size, &untaken).failure, FAILURE_NONE);
+    return untaken;
+}
+
+Test(slow_feed, a_reader_does_with_little_while_much_is_untaken) {
+    struct buffer *untaken = leave_untaken(UNTAKEN_BYTES_TIGHT);
+    reader_init(&reader, true);
+    read_start((struct read_options){.limit = UINT64_MAX});
+    uint64_t messages_count = 0;
+    while (messages_count < 10) {
+        wait_until_held();
+        messages_count++;
+        cr_assert_eq(feed_count(feed).messages_sent, messages_count, "one is in flight");
+        cr_assert_eq(reader.reading->held.count, 0, "and none behind it");
+        reader_let_go(&reader);
+    }
+    wait_until_held();
+    buffer_give(untaken);
+    for (uint64_t position = 1; position <= 200;) {
+        struct feed_message message;
+        cr_assert(reader_receive(&reader, LONG_MS, &message));
+        if (position <= messages_count) cr_assert_lt(message.size, 2 * LARGE_BYTES, "an event, not half a megabyte");
+        struct response response = response_read(bytes_of(message.data, message.size));
+        struct bytes record;
+        while (response_take(&response, &record)) cr_assert_eq(record_position(record), position++);
+        message.release(message.context);
+        reader_let_go(&reader);
+    }
+    reader_finish(&reader);
+    cr_assert_eq(buffers_out_bytes(feed->buffers), 0);
+}
+
+Test(slow_feed, new_readers_are_refused_while_too_much_is_untaken) {
+    struct buffer *untaken = leave_untaken(UNTAKEN_BYTES_MAX);
+    const struct read_options options = {.limit = 1};
+    struct reading *reading;
+    cr_assert_eq(feed_read(feed, &options, &reader_sink, &reader, &reading).failure, FAILURE_LIMIT);
+    buffer_give(untaken);
+    reader_init(&reader, false);
+    read_start(options);
+    reader_wait_end(&reader);
+    reader_finish(&reader);
+    cr_assert_eq(buffers_out_bytes(feed->buffers), 0);
+}
