@@ -2,11 +2,12 @@
 of its own port finds that and ends with 70; started anew it serves. Each daemon here is one of its own.
 """
 
+import os
 import socket
 import time
 
 from model import LoneAttack
-from target import Target, harness
+from target import Target, event_store_pb2, event_store_pb2_grpc, grpc, harness
 
 DESCRIPTORS_MAX = 256
 BOUND_MIB = 32
@@ -37,10 +38,13 @@ def connection_flood(data, is_short):
     target.close()
     if code != EXIT_DEAF or seconds > DEAF_SECONDS_MAX:
         problems.append(f"ended with {code} after {seconds:.1f} s, which is to be {EXIT_DEAF} within {DEAF_SECONDS_MAX} s")
-    again = Target(data, is_short, port=port, descriptors_max=DESCRIPTORS_MAX)
-    again.serve_a_new_client()
-    if again.close() != 0:
-        problems.append("the daemon that was started anew did not stop well")
+    again = harness.Daemon(data, port=port, descriptors_max=DESCRIPTORS_MAX)
+    with grpc.insecure_channel(again.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        store = event_store_pb2_grpc.EventStoreStub(channel)
+        head = store.Head(event_store_pb2.HeadRequest(), timeout=harness.PATIENCE_SECONDS).head
+    if head < served["calls_count"] // 2 or again.stop() != 0:
+        problems.append(f"the daemon that was started anew is at {head}, or did not stop well")
+    os.unlink(again.log.name)
     problems += served["errors"][:3]
     if peak_mib > BOUND_MIB:
         problems.append(f"{peak_mib:.0f} MiB, allowed are {BOUND_MIB}")
