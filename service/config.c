@@ -57,6 +57,8 @@ static const struct setting settings[] = {
      SETTING_NUMBER, SETTING_AT(grpc_threads), 0, GRPC_THREADS_COUNT_MAX},
     {"reader-threads", "COUNT", "threads that read for Read and Subscribe", "2", SETTING_NUMBER,
      SETTING_AT(reader_threads), 1, READER_THREADS_COUNT_MAX},
+    {"connections-max", "COUNT", "connections that are accepted, as far as there are descriptors; 0: as many as come",
+     "10000", SETTING_NUMBER, SETTING_AT(connections_max), 0, 1000000},
     {"retention-interval-ms", "MILLISECONDS", "how often events that have become too old are looked for", "60000",
      SETTING_NUMBER, SETTING_AT(retention_interval_ms), RETENTION_INTERVAL_MS_MIN, 86400000},
     {"id-index", "WHICH",
@@ -214,14 +216,14 @@ static const char documentation[] =
     "Each option but --verify, --restore and --accept-loss is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag "
     "wins over its variable.
 
-"
+    "
     "Certificates, keys and authorities are read again when their files change, and by SIGHUP: connections go on, new ones "
     "get the new ones. What is wrong is logged, and then the old ones stay.
 
-"
+    "
     "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once. SIGHUP reads certificates again.
 
-"
+    "
     "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged, has lost "
     "what was acknowledged, or is of another format, 69 "
     "the address cannot be bound, 70 out of memory or threads, or the own port no longer answers, 73 the directory cannot "
@@ -285,9 +287,10 @@ void config_log(const struct config *config) {
              log_number(config->event_bytes_max), "drain_ms", log_number(config->drain_ms), "stall_ms",
              log_number(config->stall_ms), "keepalive_ms", log_number(config->keepalive_ms), "keepalive_timeout_ms",
              log_number(config->keepalive_timeout_ms), "grpc_threads", log_number(config->grpc_threads),
-             "reader_threads", log_number(config->reader_threads), "retention_interval_ms",
-             log_number(config->retention_interval_ms), "id_index", config->id_index_text, "log_map_bytes",
-             log_number(config->log_map_bytes), "remote_file_system", config->remote_file_system ? "true" : "false",
-             "tls_certificate", text_or_none(config->tls_certificate), "tls_key", text_or_none(config->tls_key),
-             "tls_client_authorities", text_or_none(config->tls_client_authorities));
+             "reader_threads", log_number(config->reader_threads), "connections_max",
+             log_number(config->connections_max), "retention_interval_ms", log_number(config->retention_interval_ms),
+             "id_index", config->id_index_text, "log_map_bytes", log_number(config->log_map_bytes),
+             "remote_file_system", config->remote_file_system ? "true" : "false", "tls_certificate",
+             text_or_none(config->tls_certificate), "tls_key", text_or_none(config->tls_key), "tls_client_authorities",
+             text_or_none(config->tls_client_authorities));
 }

@@ -28,6 +28,7 @@ struct config {
     uint64_t keepalive_timeout_ms;
     uint64_t grpc_threads; /* 0: the daemon chooses by the number of cores */
     uint64_t reader_threads;
+    uint64_t connections_max;
     uint64_t retention_interval_ms;
     uint64_t log_map_bytes;
     bool remote_file_system;

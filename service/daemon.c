@@ -16,6 +16,7 @@
 #include "service/commit/compactor.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
+#include "service/ops/accept_limit.h"
 #include "service/ops/port_watch.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
@@ -48,9 +49,10 @@ struct daemon {
     uint64_t stall_ms;
     bool is_stalled;
     bool store_failed;
-    uint64_t work_count; /* at the last rest */
-    bool memory_used;    /* since memory was given back */
-    int64_t trimmed_ns;  /* when that was, by clock_monotonic_ns */
+    uint64_t refused_count; /* connections, as logged */
+    uint64_t work_count;    /* at the last rest */
+    bool memory_used;       /* since memory was given back */
+    int64_t trimmed_ns;     /* when that was, by clock_monotonic_ns */
 };
 
 static void on_committed(void *context, struct chunk *chunk) {
@@ -309,9 +311,19 @@ static void memory_watch(struct daemon *daemon, bool rests) {
     log_debug("memory is given back", "took_us", log_number((uint64_t)(daemon->trimmed_ns - now_ns) / 1000));
 }
 
+/* At most a line a second. */
+static void refusals_log(struct daemon *daemon) {
+    const uint64_t refused_count = accept_refused_count();
+    if (refused_count == daemon->refused_count) return;
+    log_warn("connections were refused: there are as many as may be", "refused",
+             log_number(refused_count - daemon->refused_count), "refused_in_all", log_number(refused_count));
+    daemon->refused_count = refused_count;
+}
+
 void daemon_rest(struct daemon *daemon) {
     stall_watch(daemon);
     store_watch(daemon);
+    refusals_log(daemon);
     const uint64_t work_count =
         sequencer_count(daemon->sequencer).requests_committed + feed_count(daemon->feed).messages_sent;
     index_names_rest(daemon->index, clock_monotonic_ns());

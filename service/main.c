@@ -5,6 +5,7 @@
 #include "service/config.h"
 #include "service/daemon.h"
 #include "service/offline/offline.h"
+#include "service/ops/accept_limit.h"
 #include "service/ops/process.h"
 #include "service/ops/signals.h"
 #include "service/store/map_faults.h"
@@ -29,13 +30,14 @@ static int serve(const struct config *config, struct signals *signals) {
     enum daemon_exit code = DAEMON_EXIT_OK;
     const int64_t begun_ns = clock_monotonic_ns();
     const uint64_t descriptors_count = process_descriptors_raise();
+    const uint64_t connections_max = accept_limit_set(config->connections_max, descriptors_count);
     map_faults_install(DAEMON_EXIT_DATA, DAEMON_EXIT_STORAGE);
     struct daemon *daemon = daemon_open(config, signals, &code, &problem);
     if (daemon == NULL) return fail(code, &problem);
     map_faults_exit_code(DAEMON_EXIT_STORAGE);
     log_info("serving", "port", log_number(daemon_port(daemon)), "started_ms",
              log_number((uint64_t)(clock_monotonic_ns() - begun_ns) / 1000000), "descriptors_max",
-             log_number(descriptors_count), "tls", tls_text(config));
+             log_number(descriptors_count), "connections_max", log_number(connections_max), "tls", tls_text(config));
 
     enum stop_reason reason;
     while ((reason = signals_wait(signals, REST_INTERVAL_MS)) == STOP_NOT_YET || reason == STOP_NOT_BUT_RELOAD) {

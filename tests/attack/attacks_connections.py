@@ -1,5 +1,7 @@
-"""More connections than the daemon has descriptors: gRPC 1.51 then accepts nobody ever again (CVE-2023-4785). The daemon's watch
-of its own port finds that and ends with 70; started anew it serves. Each daemon here is one of its own.
+"""More connections than the daemon has descriptors: gRPC 1.51 then accepts nobody ever again (CVE-2023-4785).
+
+By default that cannot happen: the daemon refuses what is too much, and serves new clients when others have gone. Without the
+limit its watch of its own port finds that it is deaf and ends it with 70; started anew it serves. Each has a daemon of its own.
 """
 
 import os
@@ -18,7 +20,7 @@ DEAF_SECONDS_MAX = 30
 
 def connection_flood(data, is_short):
     """Returns the row and what did not hold."""
-    target = Target(data, is_short, descriptors_max=DESCRIPTORS_MAX)
+    target = Target(data, is_short, "--connections-max", "0", descriptors_max=DESCRIPTORS_MAX)
     baseline, problems = target.sample(), []
     peak = target.peak_memory()
     target.bystander.ask("begin")
@@ -53,4 +55,32 @@ def connection_flood(data, is_short):
             f"{served['slowest_ms']}", "-", "-", f"{seconds:.1f}"], problems
 
 
-ATTACKS = [LoneAttack("connection flood", connection_flood)]
+def connection_limit(data, is_short):
+    """The same, with the limit: nobody who is connected is harmed, and the daemon goes on for longer than its watch takes."""
+    target = Target(data, is_short, descriptors_max=DESCRIPTORS_MAX)
+    baseline, problems = target.settle(), []
+    peak = target.peak_memory()
+    target.bystander.ask("begin")
+    connections = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(2 * DESCRIPTORS_MAX)]
+    harness.wait_until(lambda: "connections were refused" in target.daemon.log_text(), "refused connections")
+    target.bystander.go_on(100)
+    if not is_short:
+        target.daemon_stays_alive(DEAF_SECONDS_MAX)
+    served = target.bystander.ask("end")
+    for connection in connections:
+        connection.close()
+    left, seconds = target.recover(baseline)
+    peak_mib = peak.finish() - baseline.memory_mib
+    problems += left + served["errors"][:3]
+    if "Too many open files" in target.daemon.log_text():
+        problems.append("gRPC has run out of descriptors")
+    if peak_mib > BOUND_MIB:
+        problems.append(f"{peak_mib:.0f} MiB, allowed are {BOUND_MIB}")
+    if target.close() != 0:
+        problems.append("the daemon did not stop well")
+    sent = f"{len(connections)} connections to {DESCRIPTORS_MAX} descriptors; limited"
+    return ["connection limit", sent, f"{peak_mib:.1f}", str(BOUND_MIB), str(served["calls_count"]),
+            f"{served['slowest_ms']}", "-", "-", f"{seconds:.1f}"], problems
+
+
+ATTACKS = [LoneAttack("connection limit", connection_limit), LoneAttack("connection flood", connection_flood)]

@@ -141,6 +141,14 @@ class Target:
         peak.start()
         return peak
 
+    def daemon_stays_alive(self, seconds):
+        """Fails when it ends in that time."""
+        try:
+            code = self.daemon.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise AssertionError(f"the daemon ended with {code}")
+
     def is_alive(self):
         return self.daemon.process.poll() is None
 

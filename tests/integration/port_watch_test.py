@@ -62,8 +62,8 @@ class PortWatchTest(unittest.TestCase):
 
     def test_a_deaf_daemon_exits_and_serves_when_it_is_started_anew(self):
         """Who is connected is answered until the drain."""
-        plain = self.start(descriptors_max=DESCRIPTORS_MAX)
-        encrypted = self.start(*self.certificate(), data=self.data + "-encrypted", descriptors_max=DESCRIPTORS_MAX)
+        plain = self.start("--connections-max", "0", descriptors_max=DESCRIPTORS_MAX)
+        encrypted = self.start(*self.certificate(), "--connections-max", "0", data=self.data + "-encrypted", descriptors_max=DESCRIPTORS_MAX)
         with grpc.insecure_channel(plain.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             store = event_store_pb2_grpc.EventStoreStub(channel)
             store.Head(event_store_pb2.HeadRequest(), timeout=harness.PATIENCE_SECONDS)
