@@ -213,17 +213,11 @@ static error_t option_parse(int key, char *argument, struct argp_state *state) {
 
 static const char documentation[] =
     "daybookd: an event store for microservices, on gRPC and LMDB."
-    "Each option but --verify, --restore and --accept-loss is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag "
-    "wins over its variable.
-
-    "
+    "\vEach option but --verify, --restore and --accept-loss is also a variable: --log-level is DAYBOOK_LOG_LEVEL. A flag "
+    "wins over its variable.\n\n"
     "Certificates, keys and authorities are read again when their files change, and by SIGHUP: connections go on, new ones "
-    "get the new ones. What is wrong is logged, and then the old ones stay.
-
-    "
-    "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once. SIGHUP reads certificates again.
-
-    "
+    "get the new ones. What is wrong is logged, and then the old ones stay.\n\n"
+    "Signals: SIGTERM and SIGINT drain and exit 0; a second one exits at once. SIGHUP reads certificates again.\n\n"
     "Exit codes: 0 stopped as asked, 64 a wrong option, 65 the store or the backup is damaged, has lost "
     "what was acknowledged, or is of another format, 69 "
     "the address cannot be bound, 70 out of memory or threads, or the own port no longer answers, 73 the directory cannot "

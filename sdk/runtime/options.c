@@ -131,6 +131,15 @@ static uint32_t cores_count(void) {
  * array grows. */
 #define REQUEST_MEMORY_FACTOR 32
 
+static bool bytes_resolve(const char *name, uint64_t *bytes, uint32_t default_mib, daybook_status *ret_status) {
+    if (*bytes == 0) *bytes = (uint64_t)default_mib * MIB;
+    if (*bytes >= MIB && *bytes <= SIZE_MAX / 2) return true;
+    daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
+                       "option %s is %llu; it must be at least 1 MiB, or 0 for %u MiB", name,
+                       (unsigned long long)*bytes, default_mib);
+    return false;
+}
+
 bool daybook__server_options_resolve(const daybook_server_options *options, daybook_server_options *ret_resolved,
                                      daybook_status *ret_status) {
     daybook_server_options resolved = options == NULL ? (daybook_server_options){0} : *options;
@@ -139,6 +148,7 @@ bool daybook__server_options_resolve(const daybook_server_options *options, dayb
         {"message_bytes_max", &resolved.message_bytes_max, 16 * MIB, 1, INT_MAX},
         {"metadata_bytes_max", &resolved.metadata_bytes_max, 16 * 1024, 1024, 16 * MIB},
         {"concurrent_calls_max", &resolved.concurrent_calls_max, 1024, 1, INT_MAX},
+        {"unary_calls_max", &resolved.unary_calls_max, 16384, 1, INT_MAX},
         {"keepalive_ms", &resolved.keepalive_ms, 30000, 1000, INT_MAX},
         {"keepalive_timeout_ms", &resolved.keepalive_timeout_ms, 10000, 1000, INT_MAX},
         {"connection_idle_ms", &resolved.connection_idle_ms, 600000, 1000, INT_MAX},
@@ -146,11 +156,8 @@ bool daybook__server_options_resolve(const daybook_server_options *options, dayb
     };
     if (!address_check("listen", resolved.listen, ret_status)) return false;
     if (!numbers_resolve(numbers, sizeof numbers / sizeof numbers[0], ret_status)) return false;
-    if (resolved.memory_bytes_max == 0) resolved.memory_bytes_max = (uint64_t)256 * MIB;
-    if (resolved.memory_bytes_max < MIB || resolved.memory_bytes_max > SIZE_MAX / 2) {
-        daybook_status_set(ret_status, DAYBOOK_INVALID_ARGUMENT,
-                           "option memory_bytes_max is %llu; it must be at least 1 MiB, or 0 for 256 MiB",
-                           (unsigned long long)resolved.memory_bytes_max);
+    if (!bytes_resolve("memory_bytes_max", &resolved.memory_bytes_max, 256, ret_status) ||
+        !bytes_resolve("unary_bytes_max", &resolved.unary_bytes_max, 128, ret_status)) {
         return false;
     }
     if (resolved.request_memory_bytes_max == 0) {

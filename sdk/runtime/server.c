@@ -81,6 +81,8 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
     server->shutdown.complete = complete_shutdown;
     server->request_memory_bytes_max = resolved.request_memory_bytes_max;
     server->without_reflection = resolved.without_reflection != 0;
+    server->load.calls_max = resolved.unary_calls_max;
+    server->load.bytes_max = resolved.unary_bytes_max;
     server->core = daybook__server_core_create(&resolved);
     if ((resolved.tls != NULL && !daybook__server_tls_open(&resolved, &server->tls, ret_status)) ||
         !open_queues(server, resolved.threads_count, ret_status) ||
@@ -136,6 +138,7 @@ bool daybook_server_add_service(daybook_server *server, const daybook_service *s
 
 bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
     assert(!server->started && server->health == NULL);
+    server->methods_added_count = server->methods_count;
     server->health = daybook__health_open(server, ret_status);
     if (server->health == NULL) return false;
     if (!server->without_reflection) {
@@ -149,6 +152,12 @@ bool daybook_server_start(daybook_server *server, daybook_status *ret_status) {
     grpc_server_start(server->core);
     daybook__server_accept_arm(server);
     return true;
+}
+
+void daybook_server_set_admission(daybook_server *server, daybook_server_admit *admit, void *context) {
+    assert(!server->started);
+    server->admit = admit;
+    server->admit_context = context;
 }
 
 uint16_t daybook_server_port(const daybook_server *server) {
@@ -170,6 +179,9 @@ daybook_server_counts daybook_server_count(const daybook_server *server) {
         counts.calls_failed += atomic_load_explicit(&queue->calls_failed, memory_order_relaxed);
         counts.calls_open += started - ended;
     }
+    counts.calls_refused = atomic_load_explicit(&server->load.refused_count, memory_order_relaxed);
+    counts.unary_open = atomic_load_explicit(&server->load.calls, memory_order_relaxed);
+    counts.unary_bytes = atomic_load_explicit(&server->load.bytes, memory_order_relaxed);
     return counts;
 }
 

@@ -37,6 +37,15 @@ struct server_parking {
     bool is_released; /* nobody is kept any more */
 };
 
+/* Of all unary calls that are open: what they are allowed to be, and what they are. */
+struct server_load {
+    uint32_t calls_max;
+    uint64_t bytes_max;
+    _Atomic uint64_t calls;
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t refused_count;
+};
+
 struct daybook_server {
     grpc_server *core;
     struct loop loops[DAYBOOK__THREADS_MAX];
@@ -53,6 +62,9 @@ struct daybook_server {
     size_t services_count;
     struct server_method methods[DAYBOOK__METHODS_MAX];
     size_t methods_count;
+    size_t methods_added_count;  /* the first so many are the program's, the rest health's and reflection's */
+    daybook_server_admit *admit; /* NULL: nobody is asked */
+    void *admit_context;
     struct server_arming *armings;
     size_t armings_count;
 
@@ -63,6 +75,7 @@ struct daybook_server {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct server_parking parking;
+    struct server_load load;
     struct loop_operation shutdown;
     bool core_is_down;
     uint32_t queues_idle;

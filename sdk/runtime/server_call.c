@@ -21,6 +21,7 @@ struct daybook_server_call {
     struct server_command answer;
     daybook_server_call_cancelled *on_cancelled; /* NULL: not watched */
     void *on_cancelled_context;
+    size_t request_bytes;  /* what the call counts for in the server's load */
     bool is_half_complete; /* of a watched call: one of its two batches has completed */
     grpc_byte_buffer *response;
     daybook_server_call *parked_next;
@@ -33,7 +34,27 @@ struct daybook_server_call {
 #define CALL_OF(member, name)                                                                                          \
     ((daybook_server_call *)(void *)((char *)(member)-offsetof(struct daybook_server_call, name)))
 
+/* --- What all unary calls together hold --------------------------------------------------------------------------- */
+
+static void load_add(struct server_load *load, size_t request_bytes) {
+    atomic_fetch_add_explicit(&load->calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&load->bytes, request_bytes, memory_order_relaxed);
+}
+
+static void load_remove(struct server_load *load, size_t request_bytes) {
+    atomic_fetch_sub_explicit(&load->calls, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&load->bytes, request_bytes, memory_order_relaxed);
+}
+
+/* With a call that has been added already. */
+static bool is_overloaded(struct server_load *load) {
+    const uint64_t calls = atomic_load_explicit(&load->calls, memory_order_relaxed);
+    if (calls > load->calls_max) return true;
+    return calls > 1 && atomic_load_explicit(&load->bytes, memory_order_relaxed) > load->bytes_max;
+}
+
 static void free_call(daybook_server_call *call) {
+    load_remove(&call->rpc.arrival.queue->server->load, call->request_bytes);
     if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
     daybook__server_rpc_free(&call->rpc);
 }
@@ -99,6 +120,8 @@ static daybook_server_call *new_call(const struct server_arrival *arrival) {
         return NULL;
     }
     daybook__server_rpc_init(&call->rpc, arrival, call->block, BLOCK_BYTES);
+    call->request_bytes = arrival->request == NULL ? 0 : grpc_byte_buffer_length(arrival->request);
+    load_add(&arrival->queue->server->load, call->request_bytes);
     call->ended.complete = complete_answer;
     call->closed.complete = complete_close;
     call->answer.run = run_answer;
@@ -109,9 +132,46 @@ static daybook_server_call *new_call(const struct server_arrival *arrival) {
     return call;
 }
 
+/* What nobody will read need not wait for the end of its call. */
+static void drop_request(daybook_server_call *call) {
+    if (call->rpc.arrival.request != NULL) grpc_byte_buffer_destroy(call->rpc.arrival.request);
+    call->rpc.arrival.request = NULL;
+}
+
+/* google.rpc.Status: { code: 8, details: [Any of google.rpc.RetryInfo { retry_delay { nanos: 100000000 } }] }. */
+static const char overload_details[] =
+    "\x08\x08\x1a\x33\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12\x07\x0a\x05"
+    "\x10\x80\xc2\xd7\x2f";
+
+static void refuse_overloaded(daybook_server_call *call) {
+    static const char message[] = "the server has as many calls as it may hold; retry later";
+    atomic_fetch_add_explicit(&call->rpc.arrival.queue->server->load.refused_count, 1, memory_order_relaxed);
+    drop_request(call);
+    daybook__server_rpc_set_end(&call->rpc, DAYBOOK_RESOURCE_EXHAUSTED, message, sizeof message - 1, overload_details,
+                                sizeof overload_details - 1);
+    start_answer(call);
+}
+
+/* False: the call has its answer. Whoever asks for health must hear of it under any load, and holds nothing. */
+static bool admit(daybook_server_call *call) {
+    struct daybook_server *server = call->rpc.arrival.queue->server;
+    const struct server_method *method = call->rpc.arrival.method;
+    if (method >= server->methods + server->methods_added_count) return true;
+    if (is_overloaded(&server->load)) {
+        refuse_overloaded(call);
+        return false;
+    }
+    if (server->admit == NULL || server->admit(server->admit_context, call, method->method, call->request_bytes)) {
+        return true;
+    }
+    assert(atomic_load_explicit(&call->answered, memory_order_relaxed));
+    drop_request(call);
+    return false;
+}
+
 void daybook__server_call_start(const struct server_arrival *arrival) {
     daybook_server_call *call = new_call(arrival);
-    if (call == NULL) return;
+    if (call == NULL || !admit(call)) return;
     const void *request = NULL;
     if (!daybook__server_rpc_decode(&call->rpc, &request)) {
         start_answer(call);

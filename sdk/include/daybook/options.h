@@ -135,6 +135,11 @@ typedef struct daybook_server_options {
     /** What one request may take while it is decoded; one that takes more is RESOURCE_EXHAUSTED. A hostile request takes
      * some sixty times its bytes. 0: 32 times message_bytes_max. */
     uint64_t request_memory_bytes_max;
+    /** Unary calls that are open at once, of all connections together; 0: 16,384. A further one is refused unread with
+     * RESOURCE_EXHAUSTED and a RetryInfo; health and reflection are served all the same. */
+    uint32_t unary_calls_max;
+    /** What their requests may take, in encoded bytes; 0: 128 MiB. At least 1 MiB. One alone may be larger. */
+    uint64_t unary_bytes_max;
     /** A ping after this long without traffic; 0: 30,000. At least 1,000. */
     uint32_t keepalive_ms;
     /** How long its answer may take before the connection is closed; 0: 10,000. At least 1,000. */

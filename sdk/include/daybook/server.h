@@ -34,6 +34,15 @@ DAYBOOK_MUST_USE bool daybook_server_add_service(daybook_server *server, const d
 /** Begins to serve: health answers SERVING for the whole server ("") and for each service. */
 DAYBOOK_MUST_USE bool daybook_server_start(daybook_server *server, daybook_status *ret_status);
 
+/** Asked about every unary call but those of health and reflection before its request is read, on one of the server's threads.
+ * True: it goes on. False: it was ended with daybook_server_call_fail, which costs a fraction of what reading it would. It
+ * knows the method, how large the request is, and what else a call can be asked for. */
+typedef bool daybook_server_admit(void *context, daybook_server_call *call, const daybook_method *method,
+                                  size_t request_bytes);
+
+/** Sets who is asked, before the start. */
+void daybook_server_set_admission(daybook_server *server, daybook_server_admit *admit, void *context);
+
 /** The port that is bound. Any thread. */
 uint16_t daybook_server_port(const daybook_server *server);
 
@@ -55,6 +64,9 @@ typedef struct daybook_server_counts {
     uint64_t calls_started; /**< since the start */
     uint64_t calls_failed;  /**< ended with another status than OK */
     uint64_t calls_open;    /**< not ended yet, streams too */
+    uint64_t calls_refused; /**< unary calls that were one too many, see daybook_server_options.unary_calls_max */
+    uint64_t unary_open;    /**< unary calls that are open */
+    uint64_t unary_bytes;   /**< the encoded bytes of their requests */
 } daybook_server_counts;
 
 /** The counts of this moment. Any thread. */

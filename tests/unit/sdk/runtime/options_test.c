@@ -48,6 +48,8 @@ Test(options, zeros_of_a_server_are_the_documented_defaults) {
     cr_assert_eq(resolved.metadata_bytes_max, 16u * 1024);
     cr_assert_eq(resolved.concurrent_calls_max, 1024);
     cr_assert_eq(resolved.memory_bytes_max, 256u * 1024 * 1024);
+    cr_assert_eq(resolved.unary_calls_max, 16384);
+    cr_assert_eq(resolved.unary_bytes_max, 128u * 1024 * 1024);
     cr_assert_eq(resolved.keepalive_ms, 30000);
     cr_assert_eq(resolved.keepalive_timeout_ms, 10000);
     cr_assert_eq(resolved.connection_idle_ms, 600000);
@@ -127,6 +129,7 @@ Test(options, a_server_refuses_what_is_out_of_range) {
     assert_refused(server_ok((daybook_server_options){.message_bytes_max = UINT32_MAX}, &status), &status,
                    "message_bytes_max");
     assert_refused(server_ok((daybook_server_options){.memory_bytes_max = 1}, &status), &status, "memory_bytes_max");
+    assert_refused(server_ok((daybook_server_options){.unary_bytes_max = 1}, &status), &status, "unary_bytes_max");
     assert_refused(server_ok((daybook_server_options){.memory_bytes_max = UINT64_MAX}, &status), &status,
                    "memory_bytes_max");
     assert_refused(server_ok((daybook_server_options){.metadata_bytes_max = 1}, &status), &status,

@@ -84,6 +84,7 @@ void fixture_open_with(struct fixture *fixture, struct fixture_handlers handlers
     fixture->server = daybook_server_open(&options, &status);
     cr_assert_not_null(fixture->server, "%s", status.message);
     cr_assert(daybook_server_add_service(fixture->server, &fixture_service, &fixture->handlers, context, &status));
+    daybook_server_set_admission(fixture->server, handlers.admit, context);
     cr_assert(daybook_server_start(fixture->server, &status), "%s", status.message);
     fixture->channel = raw_channel_open(daybook_server_port(fixture->server));
 }

@@ -30,6 +30,7 @@ struct fixture_handlers {
     void (*nested_stream)(void *context, daybook_server_stream *stream, const fixture_text *request);
     void (*client_stream)(void *context, daybook_server_stream *stream);
     void (*bidirectional)(void *context, daybook_server_stream *stream);
+    daybook_server_admit *admit; /* NULL: nobody is asked */
 };
 
 extern const daybook_service fixture_service;
