@@ -27,7 +27,7 @@ struct api {
     struct append_streams *append_streams;
     struct index *index; /* opened with the store, so that it has names */
     struct lists *lists;
-    const daybook_server *server; /* NULL: nothing is told of its certificate */
+    const daybook_server *server; /* that serves it, for its figures; NULL: nothing is told of it */
     const char *store_id;
     const char *version;
     int64_t started_ns; /* since 1970 */
@@ -39,6 +39,9 @@ DAYBOOK_MUST_USE bool api_serve(const struct api *api, daybook_server *server, d
 
 /* Ends what would never end by itself: open AppendMany streams answer what they have received and are UNAVAILABLE. */
 void api_drain(const struct api *api);
+
+/* Whether a unary call goes on; else it has been refused. `context` is the api. */
+bool api_admit(void *context, daybook_server_call *call, const daybook_method *method, size_t request_bytes);
 
 /* The handlers, one file each; `context` is the api. */
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *request);

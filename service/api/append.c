@@ -15,10 +15,6 @@ static void queue_fail(daybook_server_call *call, enum failure failure) {
 
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *message) {
     const struct api *api = context;
-    if (sequencer_is_full(api->sequencer)) {
-        queue_fail(call, FAILURE_LIMIT);
-        return;
-    }
     upb_Arena *arena = daybook_server_call_arena(call);
     struct append_call *unary = upb_Arena_Malloc(arena, sizeof *unary);
     if (unary == NULL) {
@@ -31,6 +27,7 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
         return;
     }
     unary->call = call;
+    unary->append.request.memory_bytes += CALL_MEMORY_BYTES;
     unary->append.request.done = append_answer;
     unary->append.request.context = unary;
     unary->append.request.deadline_ns = deadline_of(daybook_server_call_remaining_ms(call));

@@ -32,6 +32,7 @@ static const daybook_v1_Admin_handlers admin_handlers = {
 bool api_serve(const struct api *api, daybook_server *server, daybook_status *ret_status) {
     /* The generated skin takes the context as it will be handed to the handlers, which only read it. */
     void *context = (void *)(uintptr_t)api;
+    daybook_server_set_admission(server, api_admit, context);
     return daybook_v1_EventStore_serve(server, &event_store_handlers, context, ret_status) &&
            daybook_v1_Admin_serve(server, &admin_handlers, context, ret_status);
 }

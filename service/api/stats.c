@@ -38,6 +38,14 @@ static void sequencer_fill(const struct api *api, daybook_v1_GetStatsResponse *r
     daybook_v1_GetStatsResponse_set_events_appended_count(response, counts.events_committed);
 }
 
+static void server_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {
+    if (api->server == NULL) return;
+    const daybook_server_counts counts = daybook_server_count(api->server);
+    daybook_v1_GetStatsResponse_set_calls_open_count(response, counts.unary_open);
+    daybook_v1_GetStatsResponse_set_calls_open_bytes(response, counts.unary_bytes);
+    daybook_v1_GetStatsResponse_set_calls_refused_count(response, counts.calls_refused);
+}
+
 static void feed_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {
     const struct feed_counts counts = feed_count(api->feed);
     daybook_v1_GetStatsResponse_set_subscriptions_count(response, counts.subscriptions_count);
@@ -73,6 +81,7 @@ void api_get_stats(void *context, daybook_server_call *call, const daybook_v1_Ge
     }
     index_fill(api, response);
     sequencer_fill(api, response);
+    server_fill(api, response);
     feed_fill(api, response);
     retention_fill(api, response);
     /* Last, so that it is not before anything that the others have counted. */

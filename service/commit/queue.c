@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <sched.h>
 
+#include "service/base/clock.h"
 #include "service/base/limits.h"
 
 #define YIELDS_COUNT_MAX 4
@@ -76,13 +77,39 @@ result queue_push_or_wait(struct queue *queue, struct append_request *request, s
     return push(queue, request, waiter);
 }
 
-bool queue_is_full(struct queue *queue) {
-    if (!atomic_load_explicit(&queue->is_full, memory_order_relaxed)) return false;
+/* How long what is before a new request takes, by the pace that was learned. */
+static uint64_t wait_expected_ns(const struct queue *queue, int64_t now_ns) {
+    const uint64_t pace_ns = atomic_load_explicit(&queue->pace_ns, memory_order_relaxed);
+    const uint64_t waiting_ns = atomic_load_explicit(&queue->memory_bytes, memory_order_relaxed) / KIB(1) * pace_ns;
+    const uint64_t group_ns = atomic_load_explicit(&queue->taken_bytes, memory_order_relaxed) / KIB(1) * pace_ns;
+    const int64_t taken_ns = atomic_load_explicit(&queue->taken_ns, memory_order_relaxed);
+    const uint64_t passed_ns = now_ns > taken_ns ? (uint64_t)(now_ns - taken_ns) : 0;
+    return waiting_ns + (group_ns > passed_ns ? group_ns - passed_ns : 0);
+}
+
+static bool is_too_long(const struct queue *queue, int64_t deadline_ns) {
+    if (deadline_ns == 0 || atomic_load_explicit(&queue->pace_ns, memory_order_relaxed) == 0) return false;
+    if (atomic_load_explicit(&queue->memory_bytes, memory_order_relaxed) < QUEUE_PACE_BYTES_MIN) return false;
+    const int64_t now_ns = clock_monotonic_ns();
+    if (deadline_ns <= now_ns) return true;
+    return QUEUE_PATIENCE_DIVISOR * wait_expected_ns(queue, now_ns) > (uint64_t)(deadline_ns - now_ns);
+}
+
+static bool is_full(const struct queue *queue, uint64_t memory_bytes) {
+    if (atomic_load_explicit(&queue->is_full, memory_order_relaxed)) return true;
+    const uint64_t held_bytes = atomic_load_explicit(&queue->memory_bytes, memory_order_relaxed);
+    return held_bytes > 0 && held_bytes + memory_bytes > QUEUE_BYTES_MAX;
+}
+
+enum queue_prospect queue_prospect(struct queue *queue, uint64_t memory_bytes, int64_t deadline_ns) {
+    const bool full = is_full(queue, memory_bytes);
+    if (!full && !is_too_long(queue, deadline_ns)) return QUEUE_HAS_ROOM;
     pthread_mutex_lock(&queue->mutex);
-    const bool is_full = atomic_load_explicit(&queue->is_full, memory_order_relaxed) && !queue->closed;
-    if (is_full) queue->rejected_count++;
+    const bool is_refused = !queue->closed && (!full || is_full(queue, memory_bytes));
+    if (is_refused) queue->rejected_count++;
     pthread_mutex_unlock(&queue->mutex);
-    return is_full;
+    if (!is_refused) return QUEUE_HAS_ROOM;
+    return full ? QUEUE_IS_FULL : QUEUE_IS_TOO_LONG;
 }
 
 result queue_push_task(struct queue *queue, struct queue_task *task) {
@@ -110,6 +137,7 @@ static bool group_has_room(const struct queue_group *group, const struct append_
 
 static void take_locked(struct queue *queue, struct queue_group *ret_group) {
     struct queue_group group = {.first = queue->first};
+    const uint64_t bytes_before = queue->memory_bytes;
     struct append_request *request = queue->first;
     struct append_request *last = NULL;
     while (request != NULL && group_has_room(&group, request)) {
@@ -126,6 +154,8 @@ static void take_locked(struct queue *queue, struct queue_group *ret_group) {
     if (request == NULL) queue->last_link = &queue->first;
     queue->requests_count -= group.requests_count;
     atomic_store_explicit(&queue->is_full, false, memory_order_relaxed);
+    atomic_store_explicit(&queue->taken_bytes, bytes_before - queue->memory_bytes, memory_order_relaxed);
+    atomic_store_explicit(&queue->taken_ns, clock_monotonic_ns(), memory_order_relaxed);
     *ret_group = group;
 }
 
@@ -171,7 +201,21 @@ static void waiters_tell(struct queue_waiter *waiter) {
     }
 }
 
+/* The taker is back: what it has done since the last take tells how fast requests are written. The newest counts a quarter. */
+static void pace_learn(struct queue *queue) {
+    const uint64_t bytes = atomic_load_explicit(&queue->taken_bytes, memory_order_relaxed);
+    if (bytes >= QUEUE_PACE_BYTES_MIN) {
+        const int64_t passed_ns = clock_monotonic_ns() - atomic_load_explicit(&queue->taken_ns, memory_order_relaxed);
+        const uint64_t newest_ns = (uint64_t)passed_ns / (bytes / KIB(1));
+        const uint64_t before_ns = atomic_load_explicit(&queue->pace_ns, memory_order_relaxed);
+        const uint64_t pace_ns = before_ns == 0 ? newest_ns : (3 * before_ns + newest_ns) / 4;
+        atomic_store_explicit(&queue->pace_ns, pace_ns, memory_order_relaxed);
+    }
+    atomic_store_explicit(&queue->taken_bytes, 0, memory_order_relaxed);
+}
+
 bool queue_take(struct queue *queue, struct queue_group *ret_group) {
+    pace_learn(queue);
     fillers_go_first(queue);
     pthread_mutex_lock(&queue->mutex);
     while (queue->first == NULL && queue->tasks_first == NULL && !queue->closed) {

@@ -32,9 +32,12 @@ struct queue {
     struct queue_task *tasks_first;
     struct queue_task **tasks_last_link;
     uint64_t requests_count;
-    uint64_t memory_bytes;
-    uint64_t rejected_count;
-    atomic_bool is_full;                /* one was turned away since the last take */
+    _Atomic uint64_t memory_bytes;
+    _Atomic uint64_t rejected_count;
+    atomic_bool is_full;          /* one was turned away since the last take */
+    _Atomic uint64_t pace_ns;     /* for a KiB of memory of requests; 0: not known */
+    _Atomic uint64_t taken_bytes; /* the memory of the group that was taken last, 0 once the taker is back, and when */
+    atomic_int_fast64_t taken_ns;
     struct queue_waiter *waiters_first; /* only while the queue is not empty: the next take tells them */
     struct queue_waiter **waiters_last_link;
     bool taker_waits;
@@ -60,9 +63,17 @@ MUST_USE result queue_push(struct queue *queue, struct append_request *request);
  * waits the longest is told first. */
 MUST_USE result queue_push_or_wait(struct queue *queue, struct append_request *request, struct queue_waiter *waiter);
 
-/* True: a request was turned away since the last group was taken, and this one would be, too. It counts as rejected, and costs
- * nothing but the question: what is refused under overload must not take the time of what is accepted. */
-bool queue_is_full(struct queue *queue);
+/* What becomes of a request that would be pushed now. */
+enum queue_prospect {
+    QUEUE_HAS_ROOM,
+    QUEUE_IS_FULL,    /* one was turned away since the last group was taken, or this one would be */
+    QUEUE_IS_TOO_LONG /* at the pace of the last groups, what is before it takes too much of the time that it can wait */
+};
+
+/* Told before anything is done for a request: what is refused under overload must not take the time of what is accepted. One
+ * that is refused counts as rejected. It will hold about `memory_bytes`; `deadline_ns` as a request's, without one the queue is
+ * never too long. */
+enum queue_prospect queue_prospect(struct queue *queue, uint64_t memory_bytes, int64_t deadline_ns);
 
 /* Queues a task, which comes before the requests that wait. FAILURE_STOPPED after close. */
 MUST_USE result queue_push_task(struct queue *queue, struct queue_task *task);

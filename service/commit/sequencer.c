@@ -196,8 +196,8 @@ result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_reque
     return queue_push_or_wait(&sequencer->queue, request, waiter);
 }
 
-bool sequencer_is_full(struct sequencer *sequencer) {
-    return queue_is_full(&sequencer->queue);
+enum queue_prospect sequencer_prospect(struct sequencer *sequencer, uint64_t memory_bytes, int64_t deadline_ns) {
+    return queue_prospect(&sequencer->queue, memory_bytes, deadline_ns);
 }
 
 result sequencer_run(struct sequencer *sequencer, sequencer_function *function, void *context, result *ret_outcome) {

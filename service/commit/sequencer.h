@@ -11,6 +11,7 @@
 
 #include "service/base/result.h"
 #include "service/commit/listener.h"
+#include "service/commit/queue.h"
 #include "service/commit/request.h"
 
 struct index;
@@ -34,9 +35,9 @@ struct sequencer *sequencer_close(struct sequencer *sequencer);
  * cases `done` is not called. */
 MUST_USE result sequencer_submit(struct sequencer *sequencer, struct append_request *request);
 
-/* Whether a request that is submitted now would be refused with FAILURE_LIMIT. One that asks and is told so counts as rejected;
- * it need not be made at all. */
-bool sequencer_is_full(struct sequencer *sequencer);
+/* What becomes of a request of this size with this deadline that is submitted now (queue.h). One that would be refused counts
+ * as rejected; it need not be made at all. */
+enum queue_prospect sequencer_prospect(struct sequencer *sequencer, uint64_t memory_bytes, int64_t deadline_ns);
 
 /* The same for one who would rather wait: after FAILURE_LIMIT `waiter` is told once that there may be room (queue.h). */
 MUST_USE result sequencer_submit_or_wait(struct sequencer *sequencer, struct append_request *request,

@@ -38,11 +38,18 @@ result sequencer_submit(struct sequencer *sequencer, struct append_request *requ
     return RESULT_OK;
 }
 
-static bool is_full;
+static enum queue_prospect prospect;
+static uint64_t prospect_bytes;
+static int64_t prospect_deadline_ns;
 
-bool sequencer_is_full(struct sequencer *sequencer) {
+enum queue_prospect sequencer_prospect(struct sequencer *sequencer, uint64_t memory_bytes, int64_t deadline_ns) {
     cr_assert_null(sequencer);
-    return is_full;
+    pthread_mutex_lock(&mutex);
+    const enum queue_prospect told = prospect;
+    prospect_bytes = memory_bytes;
+    prospect_deadline_ns = deadline_ns;
+    pthread_mutex_unlock(&mutex);
+    return told;
 }
 
 static void setup(void) {
@@ -52,6 +59,7 @@ static void setup(void) {
     server = daybook_server_open(&(daybook_server_options){.listen = "127.0.0.1:0", .threads_count = 1}, &status);
     cr_assert_not_null(server, "%s", status.message);
     cr_assert(daybook_v1_EventStore_serve(server, &handlers, (void *)(uintptr_t)&api, &status));
+    daybook_server_set_admission(server, api_admit, (void *)(uintptr_t)&api);
     cr_assert(daybook_server_start(server, &status));
     channel = raw_channel_open(daybook_server_port(server));
 }
@@ -90,15 +98,32 @@ Test(append_queue, a_full_queue_says_so_and_when_to_retry) {
     answer_free(&answer);
 }
 
-Test(append_queue, what_comes_to_a_full_queue_is_not_even_looked_at) {
-    is_full = true;
-    daybook_v1_AppendRequest *request = request_new();
-    daybook_v1_Event_set_type(event_of(request), text(""));
-    struct answer answer = answer_to_append(request);
+/* Bytes that are no message get the same answer, so they were not read. */
+static void expect_refused_unread(const char *words) {
+    struct answer answer = answer_to_bytes(text("\xff\xff\xff"));
     answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "QUEUE_FULL");
     cr_assert_eq(answer_retry_ms(&answer), 50);
+    cr_assert_not_null(strstr(answer.status.message, words), "%s", answer.status.message);
     cr_assert_eq(submitted_count, 0);
     answer_free(&answer);
+}
+
+Test(append_queue, what_comes_to_a_full_queue_is_not_even_read) {
+    prospect = QUEUE_IS_FULL;
+    expect_refused_unread("16384 requests");
+}
+
+Test(append_queue, what_would_wait_longer_than_it_can_is_not_even_read) {
+    prospect = QUEUE_IS_TOO_LONG;
+    expect_refused_unread("longer than this call can wait");
+}
+
+Test(append_queue, the_queue_is_asked_about_what_a_call_holds_and_how_long_it_waits) {
+    const int64_t before_ns = clock_monotonic_ns();
+    prospect = QUEUE_IS_TOO_LONG;
+    expect_refused_unread("longer");
+    cr_assert_eq(prospect_bytes, CALL_MEMORY_BYTES + REQUEST_MEMORY_BYTES + 9);
+    cr_assert(prospect_deadline_ns == 0 || prospect_deadline_ns > before_ns);
 }
 
 Test(append_queue, a_closed_queue_is_a_server_that_stops) {

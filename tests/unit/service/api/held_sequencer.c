@@ -54,9 +54,11 @@ result sequencer_submit(struct sequencer *sequencer, struct append_request *requ
 }
 
 /* Of the other handlers, for the same reason. */
-bool sequencer_is_full(struct sequencer *sequencer) {
+enum queue_prospect sequencer_prospect(struct sequencer *sequencer, uint64_t memory_bytes, int64_t deadline_ns) {
     cr_assert_null(sequencer);
-    return false;
+    (void)memory_bytes;
+    (void)deadline_ns;
+    return QUEUE_HAS_ROOM;
 }
 
 struct sequencer_counts sequencer_count(struct sequencer *sequencer) {

@@ -75,6 +75,7 @@ static void server_open(void) {
         .listen = "127.0.0.1:0", .threads_count = 2, .message_bytes_max = REQUEST_BYTES_MAX};
     rooms.server = daybook_server_open(&options, &status);
     cr_assert_not_null(rooms.server, "%s", status.message);
+    rooms.api.server = rooms.server;
     cr_assert(api_serve(&rooms.api, rooms.server, &status), "%s", status.message);
     cr_assert(daybook_server_start(rooms.server, &status), "%s", status.message);
 }

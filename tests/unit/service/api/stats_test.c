@@ -31,6 +31,9 @@ Test(stats, an_empty_store_has_an_identity_and_no_events) {
     cr_assert_eq(daybook_v1_GetStatsResponse_subscriptions_count(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_queue_requests_count(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_queue_rejected_count(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_count(stats), 1, "the one that asks");
+    cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_bytes(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_calls_refused_count(stats), 0);
 }
 
 Test(stats, appends_and_reads_are_counted) {

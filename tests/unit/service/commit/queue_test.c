@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "service/base/clock.h"
 #include "service/base/limits.h"
 #include "service/commit/queue.h"
 
@@ -105,20 +106,66 @@ Test(queue, a_full_queue_refuses_by_bytes) {
 Test(queue, a_full_queue_says_so_until_a_group_is_taken) {
     struct append_request *requests = requests_make(3, 1, 1);
     requests[1].memory_bytes = QUEUE_BYTES_MAX;
-    cr_assert_not(queue_is_full(&queue));
+    cr_assert_eq(queue_prospect(&queue, 1, 0), QUEUE_HAS_ROOM);
     push_all(requests, 1);
-    cr_assert_not(queue_is_full(&queue));
+    cr_assert_eq(queue_prospect(&queue, 1, 0), QUEUE_HAS_ROOM);
     cr_assert_eq(queue_push(&queue, &requests[1]).failure, FAILURE_LIMIT, "by what it holds, not by its encoded bytes");
-    cr_assert(queue_is_full(&queue));
+    cr_assert_eq(queue_prospect(&queue, 1, 0), QUEUE_IS_FULL);
     cr_assert_eq(queue.rejected_count, 2);
     expect_group(requests, 1);
-    cr_assert_not(queue_is_full(&queue));
+    cr_assert_eq(queue_prospect(&queue, 1, 0), QUEUE_HAS_ROOM);
     cr_assert_eq(queue.memory_bytes, 0);
     requests[1].memory_bytes = 2 * QUEUE_BYTES_MAX;
     cr_assert_eq(queue_push(&queue, &requests[1]).failure, FAILURE_NONE, "one alone has room");
     cr_assert_eq(queue_push(&queue, &requests[2]).failure, FAILURE_LIMIT);
     expect_group(requests + 1, 1);
     cr_assert_eq(queue.memory_bytes, 0);
+    free(requests);
+}
+
+Test(queue, a_request_that_would_not_fit_is_told_beforehand) {
+    struct append_request *requests = requests_make(1, 1, 1);
+    cr_assert_eq(queue_prospect(&queue, 2 * QUEUE_BYTES_MAX, 0), QUEUE_HAS_ROOM, "one alone has room");
+    push_all(requests, 1);
+    cr_assert_eq(queue_prospect(&queue, QUEUE_BYTES_MAX - 1, 0), QUEUE_HAS_ROOM);
+    cr_assert_eq(queue_prospect(&queue, QUEUE_BYTES_MAX, 0), QUEUE_IS_FULL);
+    cr_assert_eq(queue.rejected_count, 1);
+    expect_group(requests, 1);
+    free(requests);
+}
+
+/* One group at a time, of so much memory that the pace is learned from it and asked about it. */
+static void pace_teach(struct append_request *requests) {
+    for (uint32_t index = 0; index < 2; index++) {
+        requests[index].memory_bytes = QUEUE_PACE_BYTES_MIN;
+        push_all(&requests[index], 1);
+        expect_group(&requests[index], 1);
+        queue.taken_ns -= 10 * 1000 * 1000; /* so long ago */
+    }
+}
+
+Test(queue, what_can_only_be_late_is_told_beforehand) {
+    struct append_request *requests = requests_make(4, 1, 1);
+    const int64_t hour_ns = INT64_C(3600) * 1000000000;
+    requests[2].memory_bytes = QUEUE_PACE_BYTES_MIN;
+    push_all(requests + 2, 1);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + 1), QUEUE_HAS_ROOM, "nothing was learned yet");
+    expect_group(requests + 2, 1);
+    pace_teach(requests);
+    push_all(requests + 3, 1);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + 1), QUEUE_HAS_ROOM, "hardly anything waits");
+    requests[2].memory_bytes = 2 * QUEUE_PACE_BYTES_MIN;
+    push_all(requests + 2, 1);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + 1), QUEUE_IS_TOO_LONG);
+    cr_assert_eq(queue.rejected_count, 1);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + hour_ns), QUEUE_HAS_ROOM);
+    cr_assert_eq(queue_prospect(&queue, 1, 0), QUEUE_HAS_ROOM, "who waits for ever is never late");
+    /* A pace of a second for a KiB: it is nearly an hour's work for a quarter of that time. */
+    queue.pace_ns = 1000000000;
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + hour_ns), QUEUE_IS_TOO_LONG);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + 10 * hour_ns), QUEUE_HAS_ROOM);
+    queue_close(&queue);
+    cr_assert_eq(queue_prospect(&queue, 1, clock_monotonic_ns() + hour_ns), QUEUE_HAS_ROOM, "it says STOPPED itself");
     free(requests);
 }
 
