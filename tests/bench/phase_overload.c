@@ -15,6 +15,7 @@
 #define REST_KIB    UINT64_C(512)
 #define REST_NS     UINT64_C(3000000000)
 #define REST_NS_MAX UINT64_C(30000000000)
+#define SETTLE_NS   UINT64_C(1000000000)
 
 /* What the requests of all stages depend on. */
 struct source {
@@ -55,9 +56,10 @@ static void stage_rest(struct source *source, const char *stage) {
             since_ns = measure_now_ns();
         }
     }
-    printf("phase=overload peer=%s stage=%s events_per_request=%u anonymous_kib=%" PRIu64 " descriptors=%" PRIu64 "\n",
-           options->peer->name, stage, options->events_per_request, server_anonymous_kib(options->server_pid),
-           server_descriptors_count(options->server_pid));
+    printf("phase=overload peer=%s stage=%s events_per_request=%u deadline_ms=%u anonymous_kib=%" PRIu64
+           " descriptors=%" PRIu64 "\n",
+           options->peer->name, stage, options->events_per_request, options->overload_deadline_ms,
+           server_anonymous_kib(options->server_pid), server_descriptors_count(options->server_pid));
 }
 
 /* Clients that wait. */
@@ -78,7 +80,8 @@ static bool stage_closed(struct source *source, const char *stage, double *ret_c
     if (!checked_loop_run(options, &loop, &result)) return false;
     source->base += result.calls_all_count * options->events_per_request;
     checked_loop_print("overload", options, &result);
-    printf(" stage=%s events_per_request=%u", stage, options->events_per_request);
+    printf(" stage=%s events_per_request=%u deadline_ms=%u", stage, options->events_per_request,
+           options->overload_deadline_ms);
     print_memory(source);
     *ret_calls_per_second = (double)result.calls_count * 1e9 / (double)result.elapsed_ns;
     return true;
@@ -87,13 +90,13 @@ static bool stage_closed(struct source *source, const char *stage, double *ret_c
 static void print_open(struct source *source, const struct open_loop_result *result) {
     const struct phase_options *options = source->options;
     const double seconds = (double)result->elapsed_ns / 1e9;
-    printf(
-        "phase=overload peer=%s stage=overload events_per_request=%u times=%u offered_per_second=%.0f sent_per_second=%.0f "
-        "calls_per_second=%.0f refused_per_second=%.0f expired_per_second=%.0f",
-        options->peer->name, options->events_per_request, options->overload_times,
-        (double)result->offered_count / seconds, (double)result->sent_count / seconds,
-        (double)result->accepted_count / seconds, (double)result->refused_count / seconds,
-        (double)result->expired_count / seconds);
+    printf("phase=overload peer=%s stage=overload events_per_request=%u deadline_ms=%u times=%u", options->peer->name,
+           options->events_per_request, options->overload_deadline_ms, options->overload_times);
+    printf(" offered_per_second=%.0f sent_per_second=%.0f calls_per_second=%.0f refused_per_second=%.0f "
+           "expired_per_second=%.0f",
+           (double)result->offered_count / seconds, (double)result->sent_count / seconds,
+           (double)result->accepted_count / seconds, (double)result->refused_count / seconds,
+           (double)result->expired_count / seconds);
     printf(" p50_us=%" PRIu64 " p99_us=%" PRIu64 " max_us=%" PRIu64 " refused_p99_us=%" PRIu64,
            histogram_quantile(&result->accepted_us, 500), histogram_quantile(&result->accepted_us, 990),
            result->accepted_us.value_max, histogram_quantile(&result->refused_us, 990));
@@ -116,6 +119,18 @@ static bool check_open(const struct phase_options *options, uint64_t head_before
                   "load: %s: %" PRIu64 " to %" PRIu64 " events were written, but the head moved by %" PRIu64 "\n",
                   options->peer->name, least, most, head - head_before);
     return false;
+}
+
+/* Waits until nothing is written any more: what has expired may still be on its way. */
+static bool settle(const struct phase_options *options) {
+    uint64_t head = 0;
+    uint64_t before = 1;
+    while (head != before) {
+        before = head;
+        measure_wait_until_ns(measure_now_ns() + SETTLE_NS);
+        if (!checked_loop_head(options, &head)) return false;
+    }
+    return true;
 }
 
 /* Clients that do not. */
@@ -144,7 +159,7 @@ static bool stage_open(struct source *source, uint64_t calls_per_second) {
     }
     source->base += result.sent_all_count * options->events_per_request;
     print_open(source, &result);
-    return check_open(options, head, &result);
+    return settle(options) && check_open(options, head, &result);
 }
 
 bool phase_overload(const struct phase_options *options) {
