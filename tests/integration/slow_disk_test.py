@@ -1,19 +1,32 @@
 """A disk that does not answer for a while: what waits is written or expires, health tells, and afterwards all is as before."""
 
+import collections
 import fcntl
 import os
 import pathlib
+import re
 import threading
 import time
 
 import harness
 from harness import event_pb2, event_store_pb2, grpc
 
+# As in service/base/limits.h.
+QUEUE_BYTES_MAX = 128 << 20
 STALLING_DISK = harness.ROOT / "tests" / "integration" / "libstalling_disk.so"
 if not STALLING_DISK.exists():
     STALLING_DISK = harness.BINARIES / "tests" / "integration" / "libstalling_disk.so"
 
 LATE_SECONDS = 2
+
+
+def retry_delay_ms(error):
+    """The delay of the RetryInfo; None without one."""
+    details = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
+    for detail in harness.status_pb2.Status.FromString(details).details:
+        if detail.type_url.endswith("google.rpc.RetryInfo"):
+            return harness.error_details_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds()
+    return None
 
 
 class SlowDiskTest(harness.DaemonTest):
@@ -83,6 +96,71 @@ class SlowDiskTest(harness.DaemonTest):
         harness.wait_until(lambda: self.health("readiness") == "SERVING", "readiness again")
         self.append("after", "T")
         self.assertEqual(["taken", "after"], [event[1] for event in self.read()])
+
+    def anonymous_bytes(self):
+        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text(encoding="utf-8")
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) * 1024
+
+    def test_what_a_full_queue_refuses_is_not_written_and_its_memory_comes_back(self):
+        self.append("before", "T")
+        taken = self.stall_with("taken")
+        before = self.anonymous_bytes()
+        text = "x" * 1000000
+        calls = {}
+        while not any(call.done() for call in calls.values()):
+            stream = f"large-{len(calls)}"
+            event = event_pb2.Event(type="T", text=text)
+            write = event_store_pb2.Write(stream=stream, events=[event])
+            calls[stream] = self.store.Append.future(event_store_pb2.AppendRequest(writes=[write]),
+                                                     timeout=harness.PATIENCE_SECONDS)
+            # Each is in the queue, or has its answer, before the next is made.
+            harness.wait_until(lambda: calls[stream].done() or self.stats().queue_requests_count == len(calls), "the queue")
+        refused = [stream for stream, call in calls.items() if call.done()]
+        error = calls[refused[0]].exception()
+        self.assertEqual(grpc.StatusCode.RESOURCE_EXHAUSTED, error.code(), error.details())
+        self.assertEqual(50, retry_delay_ms(error))
+        self.assertEqual(len(calls) - 1, self.stats().queue_requests_count)
+        self.assertEqual(1, self.stats().queue_rejected_count)
+        # What waits, the one that is being written, and the call that asks.
+        self.assertEqual(len(calls) + 1, self.stats().calls_open_count)
+        self.assertGreater(self.stats().calls_open_bytes, (len(calls) - 1) * len(text))
+        self.assertLess(self.anonymous_bytes() - before, QUEUE_BYTES_MAX + (64 << 20))
+        self.stall_end()
+        taken.result(harness.PATIENCE_SECONDS)
+        for stream, call in calls.items():
+            if stream not in refused:
+                call.result(harness.PATIENCE_SECONDS)
+        self.append("after", "T")
+        self.assertEqual(len(calls) + 2, self.head(), "the refused one is not among them")
+        self.assertEqual(0, self.stats().queue_requests_count)
+        harness.wait_until(lambda: self.anonymous_bytes() - before < 48 << 20, "memory that comes back")
+
+    def test_what_expires_while_the_disk_stalls_is_wholly_there_or_not_at_all(self):
+        calls = {}
+        for round_number in range(4):
+            self.stall_with(f"taken-{round_number}")
+            for number in range(20):
+                stream = f"stream-{round_number}-{number}"
+                write = event_store_pb2.Write(stream=stream, events=[event_pb2.Event(type="T") for _ in range(3)])
+                calls[stream] = self.store.Append.future(event_store_pb2.AppendRequest(writes=[write]),
+                                                         timeout=0.3 if number % 2 else harness.PATIENCE_SECONDS)
+            for number in range(1, 20, 2):
+                calls[f"stream-{round_number}-{number}"].exception(harness.PATIENCE_SECONDS)
+            self.stall_end()
+            for call in calls.values():
+                call.exception(harness.PATIENCE_SECONDS)
+        self.append("last", "T")
+        written = collections.Counter()
+        for event in self.read():
+            written[event[1]] += 1
+        for number, (stream, call) in enumerate(calls.items()):
+            error = call.exception()
+            if error is None:
+                self.assertEqual(3, written[stream], stream)
+                continue
+            self.assertEqual(1, number % 2, stream)
+            self.assertEqual(grpc.StatusCode.DEADLINE_EXCEEDED, error.code(), error.details())
+            self.assertIn(written[stream], (0, 3), stream)
 
     def test_many_short_stalls_lose_and_repeat_nothing(self):
         stop = threading.Event()
