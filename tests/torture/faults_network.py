@@ -1,7 +1,9 @@
 """Faults of the network: connections that are slow and are cut at any byte, between a healthy daemon and healthy clients."""
 
 from campaign import Campaign
+from clients import Subscriber
 from ledger import harness
+from harness import admin_pb2
 from proxy import Proxy
 
 CUTS_COUNT = 30
@@ -25,6 +27,10 @@ def cut_connections(budget, seed, failpoints=()):
             break
         campaign.row.rounds += 1
     proxy.calm()
+    # The daemon holds nothing of the connections that are gone.
+    admin, subscribers_count = campaign.admin(), len(campaign.of(Subscriber))
+    harness.wait_until(lambda: admin.GetStats(admin_pb2.GetStatsRequest(), timeout=harness.PATIENCE_SECONDS)
+                       .subscriptions_count <= subscribers_count, "the end of subscriptions whose connections were cut")
     row = campaign.finish()
     proxy.close()
     row.note = row.note or f"{proxy.cuts_count} of {proxy.connections_count} connections cut"
