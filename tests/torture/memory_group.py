@@ -1,5 +1,6 @@
 """A control group of the test's own whose memory can be limited: what is in it is killed by the kernel when it wants more."""
 
+import atexit
 import errno
 import os
 import pathlib
@@ -37,6 +38,7 @@ class MemoryGroup:
         except OSError as error:
             return f"no control group of its own: {error.strerror}"
         self.path = path
+        atexit.register(self.remove)
         try:
             self.limit(None)
         except OSError as error:
@@ -45,9 +47,10 @@ class MemoryGroup:
         return None
 
     def remove(self):
-        if self.path is not None:
-            self.path.rmdir()
-            self.path = None
+        """May be called again."""
+        path, self.path = self.path, None
+        if path is not None:
+            path.rmdir()
 
     @property
     def start_command(self):
