@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daybook/server.h"
 #include "sdk/runtime/tls_check.h"
 #include "tests/support/certificates.h"
 #include "tests/support/random.h"
@@ -123,4 +124,32 @@ static void spoil_once(struct random *random, const char *certificate, const cha
 Test(tls_check, no_damage_does_harm) {
     struct random random = random_start("tls_check");
     for (int i = 0; i < 2000; i++) spoil_once(&random, server.certificate_pem, server.key_pem);
+}
+
+/* What is taken here must be taken by gRPC, or a server would believe in a certificate that nobody is shown. A server that
+ * is opened asks both: what this check refuses is INVALID_ARGUMENT, what gRPC refuses alone would be UNAVAILABLE. */
+static bool opens_or_says_why(const char *certificate, const char *key, const char *authorities) {
+    const daybook_tls_options tls = {.certificate_pem = certificate, .key_pem = key, .authorities_pem = authorities};
+    daybook_status status = {.code = DAYBOOK_OK};
+    daybook_server *opened = daybook_server_open(
+        &(daybook_server_options){.listen = "127.0.0.1:0", .threads_count = 1, .tls = &tls}, &status);
+    cr_assert(opened != NULL || status.code == DAYBOOK_INVALID_ARGUMENT, "%s", status.message);
+    const bool is_open = opened != NULL;
+    daybook_server_close(opened);
+    return is_open;
+}
+
+Test(tls_check, what_is_taken_is_taken_by_grpc) {
+    struct random random = random_start("tls_check and gRPC");
+    const char *originals[] = {server.certificate_pem, server.key_pem, authority.certificate_pem};
+    int opened_count = 0;
+    for (int i = 0; i < 300; i++) {
+        char *texts[] = {strdup(originals[0]), strdup(originals[1]), strdup(originals[2])};
+        char *text = texts[random_below(&random, 3)];
+        text[random_below(&random, strlen(text))] = "+/ABCabc019-\n "[random_below(&random, 14)];
+        opened_count += opens_or_says_why(texts[0], texts[1], texts[2]);
+        for (int j = 0; j < 3; j++) free(texts[j]);
+    }
+    cr_assert_gt(opened_count, 0);
+    cr_assert_lt(opened_count, 300);
 }
