@@ -181,10 +181,12 @@ static result compare(struct comparison *comparison, enum commit_mark_state *ret
     }
     /* The page that names the tables is the last thing that a commit makes before its meta page: where it is whole, so is the
      * commit, and the meta page is all that is damaged. */
-    if (failed(tables_check(comparison->file, comparison->page_bytes, mark))) {
+    const result whole = tables_check(comparison->file, comparison->page_bytes, mark);
+    if (whole.failure == FAILURE_CORRUPT) {
         *ret_state = COMMIT_MARK_LOST;
         return RESULT_OK;
     }
+    TRY(whole);
     if (!comparison->may_repair) {
         problem_set(ret_problem, "a meta page of %s/data.mdb is damaged; the next start of daybookd repairs it",
                     comparison->directory);

@@ -16,7 +16,7 @@ PROOFS = {
                            lambda row: any("the head is" in text or "I5" in text for text in row.problems)),
     "break_checksum": ("does not look at checksums", faults_data.damage, 400, lambda row: row.wrong > 0),
     "break_meta_sync": ("does not sync the meta page (MDB_NOMETASYNC)", faults_disk.power_cut, 20,
-                        lambda row: row.lost > 0),
+                        lambda row: row.lost > 0 or any("has lost what was acknowledged" in text for text in row.problems)),
     "break_visibility": ("shows what was deleted or is beyond a limit", faults_removal.removed, 20,
                          lambda row: any("began after it was taken away" in text for text in row.problems)),
     "break_erasure": ("erases nothing", faults_removal.removed, 20,
