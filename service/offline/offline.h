@@ -1,7 +1,8 @@
 /* offline.h: what daybookd does to a data directory instead of serving it: --verify and --restore.
  *
  * Verify reads in a child process, because LMDB trusts its pages: a damaged one may end whoever follows it with SIGSEGV, SIGBUS
- * or SIGABRT. The parent takes that for damage of the position that was being read, or of the index, and lets another child go on behind it. (A
+ * or SIGABRT. The parent takes that for damage of the position that was being read, or of the index, and lets another child go on
+ * behind it. (A
  * file that is shorter than its pages say is found before it is mapped.)
  * Ownership: texts are the caller's. Threads: the main thread of a process that has no other.
  * Errors: results with a one-line problem that says what to do; what is found goes to standard output. */

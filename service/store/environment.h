@@ -59,7 +59,8 @@ struct environment_options {
 };
 
 /* Opens or makes the environment. Failures, each with a one-line problem: FAILURE_CORRUPT (the file is shorter than its
- * pages, no LMDB file, or its meta pages are not of two commits in a row), FAILURE_FORMAT (another version of LMDB), FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL
+ * pages, no LMDB file, or its meta pages are not of two commits in a row), FAILURE_FORMAT (another version of LMDB),
+ * FAILURE_INPUT (not writable), FAILURE_STORAGE_FULL
  * (a new one would not fit; an existing one opens on a full disk), FAILURE_MEMORY (address space), FAILURE_STORAGE. */
 MUST_USE result environment_open(const struct environment_options *options, struct environment *ret_environment,
                                  struct problem *ret_problem);

@@ -8,7 +8,7 @@
  * A file that can be made anew names a note, which is left then, so that the next start does that (index.c).
  *
  * Ownership: texts are copied. Threads: install once, by the main thread, before the first environment is opened; the
- * exit code by the main thread; the rest by whoever opens and closes environments. Nothing before install has an effect on signals.
+ * exit code by the main thread; the rest by whoever opens and closes environments. Signals are as they were before install.
  * Errors: none; a map that is not found is not watched, which a log line tells. */
 #ifndef SERVICE_STORE_MAP_FAULTS_H
 #define SERVICE_STORE_MAP_FAULTS_H

@@ -45,7 +45,8 @@ struct store_options {
 
 /* Opens or creates the store. Failures, each with a one-line problem that says what to do: FAILURE_BUSY (another
  * daemon), FAILURE_FORMAT (newer or foreign; nothing is touched), FAILURE_CORRUPT (a file is shorter than LMDB's pages
- * say, or its meta pages are damaged: checked before mapping; or commits are lost: the positions are named), FAILURE_STORAGE, FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable,
+ * say, or its meta pages are damaged: checked before mapping; or commits are lost: the positions are named), FAILURE_STORAGE,
+ * FAILURE_STORAGE_FULL, FAILURE_INPUT (no directory, not writable,
  * remote), FAILURE_MEMORY (address space). */
 MUST_USE result store_open(const struct store_options *options, struct store **ret_store, struct problem *ret_problem);
 

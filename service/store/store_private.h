@@ -125,8 +125,8 @@ struct log_environment *log_environment_ref(struct log_environment *log);
 /* The last reference closes; with an old log of many gigabytes that takes a while. NULL is allowed. Returns NULL. */
 struct log_environment *log_environment_unref(struct log_environment *log);
 
-/* Marks the last commit (commit_mark.h), in memory and, `is_written`, in COMMIT. The writing thread's. FAILURE_STORAGE: LMDB's file
- * does not have that commit. */
+/* Marks the last commit (commit_mark.h), in memory and, `is_written`, in COMMIT. The writing thread's. FAILURE_STORAGE: LMDB's
+ * file does not have that commit. */
 MUST_USE result log_environment_mark(struct log_environment *log, uint64_t transaction, uint64_t position,
                                      bool is_written);
 /* Whether LMDB's file still has the last commit that was marked; FAILURE_STORAGE: it is damaged, which a log line tells. Any
