@@ -10,8 +10,9 @@
  *   every state --cancelled--> ENDED --closed, nothing in flight--> CLOSED
  *
  * One message is in flight and a few are held ready behind it, so that reading and sending overlap; that is all the memory
- * that a slow reader takes (limits.h). When many are slow, nothing is held and messages become small. There is no separate live path: a reading that is woken takes its next step from its
- * cursor, so the hand-off from history to the live edge cannot lose or repeat an event. */
+ * that a slow reader takes (limits.h). When many are slow, nothing is held and messages become small. There is no separate
+ * live path: a reading that is woken takes its next step from its cursor, so the hand-off from history to the live edge cannot
+ * lose or repeat an event. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
