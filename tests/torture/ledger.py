@@ -202,10 +202,10 @@ class Ledger:
         return sum(1 for request in self.requests if all(attempt.outcome == "unknown" for attempt in request.attempts))
 
     def unknown_attempts_count(self, since_ns):
-        """Of those that began then or later and have ended."""
+        """Of those that began then or later and have ended: the reason is the last that is noted of an end."""
         with self.mutex:
             return sum(1 for request in self.requests for attempt in request.attempts if attempt.begun_ns >= since_ns and
-                       attempt.outcome == "unknown" and attempt.ended_ns is not None)
+                       attempt.reason is not None and attempt.outcome == "unknown")
 
     def refused_count(self):
         return sum(1 for request in self.requests if request.attempts[-1].outcome == "refused")
