@@ -232,6 +232,7 @@ static void append_within(uint32_t timeout_ms) {
     struct answer answer = answer_of(call);
     answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
     answer_free(&answer);
+    raw_call_free(call);
 }
 
 Test(append_queue, a_request_carries_its_callers_deadline) {
