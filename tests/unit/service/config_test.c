@@ -26,6 +26,7 @@ static const struct {
     {"--keepalive-ms", "DAYBOOK_KEEPALIVE_MS", 30000, 1000, 600000, offsetof(struct config, keepalive_ms)},
     {"--keepalive-timeout-ms", "DAYBOOK_KEEPALIVE_TIMEOUT_MS", 10000, 1000, 600000,
      offsetof(struct config, keepalive_timeout_ms)},
+    {"--connections-max", "DAYBOOK_CONNECTIONS_MAX", 10000, 0, 1000000, offsetof(struct config, connections_max)},
     {"--grpc-threads", "DAYBOOK_GRPC_THREADS", 0, 0, 64, offsetof(struct config, grpc_threads)},
     {"--reader-threads", "DAYBOOK_READER_THREADS", 2, 1, 64, offsetof(struct config, reader_threads)},
     {"--log-map-bytes", "DAYBOOK_LOG_MAP_BYTES", GIB(1024), MIB(16), GIB(16384),
