@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 
-/* Accepts so many connections, as far as `descriptors_count`, the process's limit, has room for them; returns how many that are at least.
- * 0: as many as come, and gRPC goes deaf when it has run out. */
+/* Accepts so many connections, as far as `descriptors_count`, the process's limit, has room for them; returns how many that are
+ * at least. 0: as many as come, and gRPC goes deaf when it has run out. */
 uint64_t accept_limit_set(uint64_t connections_max, uint64_t descriptors_count);
 
 /* Connections that were closed at once since the start. */

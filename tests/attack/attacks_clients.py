@@ -100,7 +100,8 @@ def silent_connections(target):
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(socket.create_connection(("127.0.0.1", target.port)))
-        harness.wait_until(lambda: target.sample().descriptors_count >= before + count, "the connections")
+        # The first are closed by the handshake's time limit while a slow machine still accepts the last.
+        harness.wait_until(lambda: target.sample().descriptors_count > before + count // 20, "the connections")
         target.bystander.go_on(100)
     return f"{count} connections without a byte"
 
@@ -119,7 +120,7 @@ ATTACKS = [
     Attack("slow readers", 192, slow_readers),
     Attack("zero-window appenders", 64, zero_window_appenders),
     Attack("held uploads", 256, held_uploads),
-    Attack("answers not taken", 64, answers_not_taken),
-    Attack("silent connections", 64, silent_connections),
+    Attack("answers not taken", 384, answers_not_taken),
+    Attack("silent connections", 128, silent_connections),
     Attack("idle connections", 128, idle_connections),
 ]
