@@ -146,14 +146,14 @@ static enum outcome connect_once(const struct port_watch *watch, int64_t deadlin
 
 /* The server's first frame, whose header is all that is looked at. */
 static enum outcome settings_receive(const struct port_watch *watch, int64_t deadline_ns) {
-    if (send(watch->socket, greeting, GREETING_BYTES, MSG_NOSIGNAL) != (ssize_t)GREETING_BYTES) return OUTCOME_FAILED;
+    if (send(watch->socket, greeting, GREETING_BYTES, MSG_NOSIGNAL) != (ssize_t)GREETING_BYTES) return OUTCOME_SLOW;
     unsigned char header[FRAME_HEADER_BYTES];
     size_t received = 0;
     while (received < sizeof header) {
         const enum outcome waited = wait_for(watch, POLLIN, deadline_ns);
         if (waited != OUTCOME_ANSWERED) return waited;
         const ssize_t size = recv(watch->socket, header + received, sizeof header - received, 0);
-        if (size <= 0) return OUTCOME_FAILED;
+        if (size <= 0) return OUTCOME_SLOW; /* accepted, and closed because there are too many */
         received += (size_t)size;
     }
     return header[FRAME_TYPE_AT] == FRAME_TYPE_SETTINGS ? OUTCOME_ANSWERED : OUTCOME_FAILED;

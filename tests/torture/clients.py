@@ -15,6 +15,7 @@ CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconn
 SHARED_STREAMS_COUNT = 4
 CLAIMS_COUNT = 12
 PIPELINED_COUNT = 32
+ORPHAN_SECONDS = 10
 
 
 class Client(threading.Thread):
@@ -174,7 +175,10 @@ class PipelinedWriter(Client):
 
 
 class Subscriber(Client):
-    """Follows from the beginning and goes on after the last position it was told, whenever the connection breaks."""
+    """Follows from the beginning and goes on after the last position it was told, whenever the connection breaks.
+
+    A killed daemon with unread bytes sends a reset, after which Python's gRPC 1.62 sometimes hangs: the socket is gone, the
+    channel is READY and the call never ends. `reconnect` gets it out of that."""
 
     def __init__(self, name, campaign, type_name=None):
         super().__init__(name, campaign)
@@ -185,13 +189,16 @@ class Subscriber(Client):
         self.seen = []  # (position, hash of the whole record)
         self.position = 0
         self.call = None
+        self.call_begun = self.heard = time.monotonic()
 
     def step(self):
         begun_ns = time.monotonic_ns()
         try:
+            self.call_begun = self.heard = time.monotonic()
             self.call = self.store.Subscribe(event_store_pb2.SubscribeRequest(
                 after=self.position, filter=self.filter, heartbeat_ms=200), wait_for_ready=True)
             for response in self.call:
+                self.heard = time.monotonic()
                 for event in response.events:
                     self.ledger.serve(event, begun_ns)
                     self.seen.append((event.position, hash(event.SerializeToString(deterministic=True))))
@@ -205,6 +212,20 @@ class Subscriber(Client):
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                 self.ledger.violation(f"{self.name}: {error.code().name}: {error.details()}")
                 self.stop_event.wait(0.2)
+
+    def is_orphan(self):
+        """Whether its call is of an earlier daemon than the one that serves, which it would hear every 200 ms. A call of this
+        daemon that hears nothing is the daemon's fault, and stays."""
+        serving_since = self.campaign.serving_since
+        now = time.monotonic()
+        return self.call_begun < serving_since and now - max(self.heard, serving_since) > ORPHAN_SECONDS
+
+    def reconnect(self):
+        """Leaves the connection on which nothing comes any more, and begins on a new one."""
+        before = self.channel
+        self.channel = grpc.insecure_channel(self.campaign.address, options=CHANNEL_OPTIONS)
+        self.store = event_store_pb2_grpc.EventStoreStub(self.channel)
+        before.close()
 
     def standstill(self, subscriptions_count):
         """Whose fault it may be that this one does not move: what the daemon, a new subscriber at the same place, the
