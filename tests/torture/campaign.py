@@ -104,6 +104,7 @@ class Campaign:
         self.address = f"127.0.0.1:{self.port}"
         self.ledger = Ledger(os.path.join(self.directory, "ledger.jsonl"))
         self.daemon = None
+        self.serving_since = 0.0  # by time.monotonic
         self.log = []  # at the end
         self.clients = []
         self.shared_revisions = {}
@@ -121,7 +122,8 @@ class Campaign:
                                      binary=DAYBOOKD_FAILPOINTS, prefix=prefix,
                                      environment=variables([*self.failpoints, *failpoints], disk, self.time_file, files) |
                                      (environment or {}))
-        self.row.recovery_ms_max = max(self.row.recovery_ms_max, int((time.monotonic() - begun) * 1000))
+        self.serving_since = time.monotonic()
+        self.row.recovery_ms_max = max(self.row.recovery_ms_max, int((self.serving_since - begun) * 1000))
 
     def start_in_vain(self, failpoints=(), disk=None, files=None, flags=None):
         """Starts a daemon that must end by itself. Returns its exit code and what it said."""
@@ -208,6 +210,12 @@ class Campaign:
             if attempt.outcome == "ok" and not attempt.replayed:
                 self.ledger.violation("I6: a retry was appended again")
 
+    @staticmethod
+    def _has_come(subscriber, last):
+        if subscriber.is_orphan():
+            subscriber.reconnect()
+        return subscriber.position >= last or not subscriber.is_alive()
+
     def _settle(self):
         if self.daemon is None or self.daemon.process.poll() is not None:
             self.start()
@@ -222,7 +230,7 @@ class Campaign:
             self.ledger.violation(f"I6: after retries the head is {last}, before them the log had {len(log)} events")
         for subscriber in self.of(Subscriber):
             try:
-                harness.wait_until(lambda waiting=subscriber: waiting.position >= last or not waiting.is_alive(),
+                harness.wait_until(lambda waiting=subscriber: self._has_come(waiting, last),
                                    f"{subscriber.name} to come to {last}")
             except AssertionError as error:
                 subscriptions_count = self.admin().GetStats(admin_pb2.GetStatsRequest(),
