@@ -298,9 +298,9 @@ static void store_watch(struct daemon *daemon) {
     on_storage_failed(daemon, FAILURE_STORAGE);
 }
 
-/* What malloc keeps is given back after a burst, because nobody may need it soon, and now and then in any case: under load because
- * threads that come and go (a compaction's, gRPC's) leave it in arenas of their own, one after the other; at rest because
- * connections that come and go are no work. */
+/* What malloc keeps is given back after a burst, because nobody may need it soon, and now and then in any case: under load
+ * because threads that come and go (a compaction's, gRPC's) leave it in arenas of their own, one after the other; at rest
+ * because connections that come and go are no work. */
 static void memory_watch(struct daemon *daemon, bool rests) {
     const int64_t now_ns = clock_monotonic_ns();
     const bool is_due = now_ns - daemon->trimmed_ns > (int64_t)MEMORY_TRIM_INTERVAL_MS * 1000000;

@@ -42,8 +42,8 @@ enum daemon_exit daemon_failure(const struct daemon *daemon);
 /* Reads certificates, the key and the authorities of clients again; what is wrong is logged, and the old ones stay. */
 void daemon_reload(struct daemon *daemon);
 
-/* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call, and under a
- * load that does not rest every MEMORY_TRIM_INTERVAL_MS; and tells `signals` when the disk does not keep what it was given. */
+/* To be called every few seconds: gives back the memory of a burst once nothing was asked for since the last call, and every
+ * MEMORY_TRIM_INTERVAL_MS in any case; and tells `signals` when the disk does not keep what it was given. */
 void daemon_rest(struct daemon *daemon);
 
 /* Says NOT_SERVING, ends subscriptions, lets open calls end for at most `grace_ms`. */

@@ -25,9 +25,9 @@ uint32_t process_cores_count(void) {
     return (uint32_t)CPU_COUNT(&cores);
 }
 
-/* Blocks from MMAP_THRESHOLD_BYTES on are mapped, and their pages are fresh each time: more than a group of some thousand small
- * appends takes, which would pay for them with every commit. An arena keeps TRIM_THRESHOLD_BYTES at its end, and there are eight arenas for each core, through
- * which threads that come and go pass one after the other. */
+/* Blocks from MMAP_THRESHOLD_BYTES on are mapped, and their pages are fresh each time: more than a group of some thousand
+ * small appends takes, which would pay for them with every commit. An arena keeps TRIM_THRESHOLD_BYTES at its end, and there
+ * are eight arenas for each core, through which threads that come and go pass one after the other. */
 #define MMAP_THRESHOLD_BYTES (4 << 20)
 #define TRIM_THRESHOLD_BYTES (512 << 10)
 
