@@ -13,7 +13,7 @@
 
 /* A longer line is cut: a log must never be what fills a disk. */
 #define LINE_BYTES_MAX     2048
-#define NUMBER_SLOTS_COUNT 8
+#define NUMBER_SLOTS_COUNT 32
 #define NUMBER_BYTES       24
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};

@@ -21,7 +21,7 @@ void log_configure(enum log_level level, enum log_format format);
 MUST_USE result log_level_parse(const char *text, enum log_level *ret_level);
 MUST_USE result log_format_parse(const char *text, enum log_format *ret_format);
 
-/* A number as a value; the text lives in a few per-thread slots, long enough for one line of up to 8 numbers. */
+/* A number as a value; the text lives in a few per-thread slots, long enough for one line of up to 32 numbers. */
 const char *log_number(uint64_t number);
 
 /* Pairs of key and value, both `const char *`, ended by NULL; use the macros. */

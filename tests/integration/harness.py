@@ -91,10 +91,11 @@ def wait_until(condition, what):
 
 class Daemon:
     """A daybookd of the test's own, on a free port; with descriptors_max, with so few of them; `prefix` is a command that starts
-    another."""
+    another. One that may end is on a port that the test has chosen, and may be killed before it says that it serves."""
 
-    def __init__(self, data, *flags, port=0, binary=DAYBOOKD, environment=None, descriptors_max=None, prefix=()):
+    def __init__(self, data, *flags, port=0, binary=DAYBOOKD, environment=None, descriptors_max=None, prefix=(), may_end=False):
         self.data = data
+        self.port_when_ended = port if may_end else None
         self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="daybookd-", suffix=".log", delete=False)
         limits = [] if descriptors_max is None else ["prlimit", f"--nofile={descriptors_max}:{descriptors_max}"]
         self.process = subprocess.Popen(
@@ -109,6 +110,8 @@ class Daemon:
         if found:
             return found.group(1)
         if self.process.poll() is not None:
+            if self.port_when_ended is not None:
+                return self.port_when_ended
             raise AssertionError(f"daybookd ended with {self.process.returncode}: {text}")
         return None
 

@@ -114,12 +114,14 @@ class Campaign:
     # --- The daemon ------------------------------------------------------------------------------------------------
 
     def start(self, failpoints=(), disk=None, files=None, flags=None, environment=None, prefix=()):
-        """Starts a daemon that must serve, by the command `prefix` if there is one. Returns how long that took."""
+        """Starts a daemon that must serve, by the command `prefix` if there is one. Where it is to be killed, a client that has
+        waited may make that happen before it has said that it serves."""
         begun = time.monotonic()
         self.time_file = os.path.join(self.directory, "fault-time")
         pathlib.Path(self.time_file).unlink(missing_ok=True)
         self.daemon = harness.Daemon(self.data, *(self.flags if flags is None else flags), port=self.port,
                                      binary=DAYBOOKD_FAILPOINTS, prefix=prefix,
+                                     may_end=any("=kill" in rule for rule in failpoints),
                                      environment=variables([*self.failpoints, *failpoints], disk, self.time_file, files) |
                                      (environment or {}))
         self.serving_since = time.monotonic()

@@ -263,6 +263,10 @@ Test(server_tls_reload, everything_that_can_be_wrong_leaves_the_old_one) {
 
 /* Every address of a name is a listening socket of its own; each must get the new certificate. */
 Test(server_tls_reload, every_address_of_a_name_gets_it) {
+    struct addrinfo *found = NULL;
+    if (getaddrinfo("localhost", NULL, &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &found) != 0) {
+        cr_skip_test("nobody knows localhost here, and no other name has several addresses for certain");
+    }
     pair_write(&old_server);
     const daybook_tls_options tls = {.certificate_file = certificate_file.text, .key_file = key_file.text};
     daybook_status status;
@@ -272,8 +276,6 @@ Test(server_tls_reload, every_address_of_a_name_gets_it) {
     cr_assert_not_null(fixture.server, "%s", status.message);
     cr_assert(daybook_server_add_service(fixture.server, &fixture_service, &fixture.handlers, NULL, &status));
     cr_assert(daybook_server_start(fixture.server, &status));
-    struct addrinfo *found = NULL;
-    cr_assert_eq(getaddrinfo("localhost", NULL, &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &found), 0);
     for (int round = 0; round < 2; round++) {
         for (const struct addrinfo *address = found; address != NULL; address = address->ai_next) {
             char host[NI_MAXHOST];

@@ -50,6 +50,15 @@ Test(logging, text_has_level_message_and_pairs) {
     cr_assert_str_eq(after_time(written()), "info listening address=127.0.0.1:50051 port=50051\n");
 }
 
+/* As many as the line of the daemon's settings has. */
+Test(logging, a_line_has_room_for_many_numbers) {
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    log_info("many", "a", log_number(1), "b", log_number(2), "c", log_number(3), "d", log_number(4), "e", log_number(5),
+             "f", log_number(6), "g", log_number(7), "h", log_number(8), "i", log_number(9), "j", log_number(10), "k",
+             log_number(11), "l", log_number(12));
+    cr_assert_str_eq(after_time(written()), "info many a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=10 k=11 l=12\n");
+}
+
 Test(logging, what_is_below_the_level_is_not_written) {
     log_configure(LOG_WARN, LOG_FORMAT_TEXT);
     log_info("quiet");
