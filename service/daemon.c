@@ -203,6 +203,7 @@ static bool server_open(struct daemon *daemon, const struct config *config, dayb
                                .version = DAYBOOK_VERSION,
                                .started_ns = clock_wall_ns(),
                                .store_id = store_id(daemon->store),
+                               .connections_refused = accept_refused_count,
                                .event_bytes_max = config->event_bytes_max};
     daemon->server = daybook_server_open(&options, ret_status);
     daemon->api.server = daemon->server;

@@ -28,6 +28,7 @@ static const struct {
     {"calls_open_count", "calls open", daybook_v1_GetStatsResponse_calls_open_count, false},
     {"calls_open_bytes", "their requests", daybook_v1_GetStatsResponse_calls_open_bytes, true},
     {"calls_refused_count", "calls refused", daybook_v1_GetStatsResponse_calls_refused_count, false},
+    {"connections_refused_count", "connections refused", daybook_v1_GetStatsResponse_connections_refused_count, false},
     {"events_appended_count", "events appended", daybook_v1_GetStatsResponse_events_appended_count, false},
     {"events_read_count", "events read", daybook_v1_GetStatsResponse_events_read_count, false},
     {"events_removed_count", "events removed", daybook_v1_GetStatsResponse_events_removed_count, false},

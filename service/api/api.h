@@ -27,7 +27,8 @@ struct api {
     struct append_streams *append_streams;
     struct index *index; /* opened with the store, so that it has names */
     struct lists *lists;
-    const daybook_server *server; /* that serves it, for its figures; NULL: nothing is told of it */
+    const daybook_server *server;          /* that serves it, for its figures; NULL: nothing is told of it */
+    uint64_t (*connections_refused)(void); /* since the start; NULL: nothing is told of them */
     const char *store_id;
     const char *version;
     int64_t started_ns; /* since 1970 */

@@ -39,6 +39,8 @@ static void sequencer_fill(const struct api *api, daybook_v1_GetStatsResponse *r
 }
 
 static void server_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {
+    if (api->connections_refused != NULL)
+        daybook_v1_GetStatsResponse_set_connections_refused_count(response, api->connections_refused());
     if (api->server == NULL) return;
     const daybook_server_counts counts = daybook_server_count(api->server);
     daybook_v1_GetStatsResponse_set_calls_open_count(response, counts.unary_open);

@@ -8,6 +8,7 @@ import harness
 from harness import event_pb2, event_store_pb2, event_store_pb2_grpc, grpc
 
 WRITERS_COUNT = 6
+PIPELINED_COUNT = 64
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
@@ -61,7 +62,10 @@ class Writer(Client):
 
 
 class Pipeliner(Client):
-    """The same on one AppendMany call, many ahead; those without an answer are unknown to it."""
+    """The same on one AppendMany call, many ahead; those without an answer are unknown to it.
+
+    There is an end to how many: who writes without one writes on a connection that is closed already, and then gRPC does not
+    read any more what has come before."""
 
     def __init__(self, address, stream):
         super().__init__(address)
@@ -69,9 +73,12 @@ class Pipeliner(Client):
         self.sent = []
         self.acknowledged = {}
         self.ended = threading.Event()
+        self.room = threading.Semaphore(PIPELINED_COUNT)
 
     def requests(self):
         while not self.ended.is_set():
+            if not self.room.acquire(timeout=0.05):
+                continue
             event = event_pb2.Event(id=str(uuid.uuid4()), type="T")
             self.sent.append(event.id)
             yield event_store_pb2.AppendRequest(writes=[event_store_pb2.Write(stream=self.stream, events=[event])])
@@ -81,6 +88,7 @@ class Pipeliner(Client):
             for response in self.store.AppendMany(self.requests()):
                 for outcome in response.outcomes:
                     self.acknowledged[self.sent[len(self.acknowledged)]] = outcome.appended.results[0].first_position
+                    self.room.release()
         finally:
             self.ended.set()
 

@@ -7,12 +7,6 @@
 
 #define CALLS_COUNT 200
 
-/* LeakSanitizer's hook: resolving a name, c-ares loses ten bytes that it has made itself. */
-const char *__lsan_default_suppressions(void) __attribute__((visibility("default")));
-const char *__lsan_default_suppressions(void) {
-    return "leak:libcares.so\n";
-}
-
 /* Two servers behind one name. */
 static struct echo_fixture fixture;
 static struct echo_server *second;

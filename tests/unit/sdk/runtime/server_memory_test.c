@@ -63,6 +63,25 @@ Test(server_memory, a_call_without_memory_is_refused) {
     fixture_close(&fixture);
 }
 
+/* Fields that nobody knows are kept: a request takes at least what it is long. */
+Test(server_memory, a_request_that_takes_too_much_while_it_is_decoded_is_refused) {
+    enum { FIELDS_BYTES = 64 * 1024 };
+    struct fixture fixture;
+    fixture_open_with(&fixture, (struct fixture_handlers){.unary = echo}, NULL,
+                      (daybook_server_options){.threads_count = 1, .request_memory_bytes_max = FIELDS_BYTES / 2});
+    char *fields = malloc(FIELDS_BYTES);
+    cr_assert_not_null(fields);
+    for (size_t at = 0; at < FIELDS_BYTES; at += 2) {
+        fields[at] = 0x10; /* number 2, a varint */
+        fields[at + 1] = 0x01;
+    }
+    cr_assert_eq(raw_unary(fixture.channel, FIXTURE_UNARY, fields, FIELDS_BYTES, NULL).code,
+                 DAYBOOK_RESOURCE_EXHAUSTED);
+    cr_assert_eq(raw_unary(fixture.channel, FIXTURE_UNARY, fields, FIELDS_BYTES / 64, NULL).code, DAYBOOK_OK);
+    free(fields);
+    fixture_close(&fixture);
+}
+
 Test(server_memory, a_server_without_memory_does_not_open) {
     daybook_status status;
     atomic_store(&without_memory, true);

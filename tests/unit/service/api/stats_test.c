@@ -34,6 +34,16 @@ Test(stats, an_empty_store_has_an_identity_and_no_events) {
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_count(stats), 1, "the one that asks");
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_bytes(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_refused_count(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_connections_refused_count(stats), 0);
+}
+
+static uint64_t seven(void) {
+    return 7;
+}
+
+Test(stats, connections_are_counted_by_whoever_accepts_them) {
+    rooms.api.connections_refused = seven;
+    cr_assert_eq(daybook_v1_GetStatsResponse_connections_refused_count(stats_get()), 7);
 }
 
 Test(stats, appends_and_reads_are_counted) {
