@@ -54,7 +54,8 @@ class Writer(Client):
         super().__init__(soak, number)
         self.revisions = {}  # stream -> last revision acknowledged
         self.generations = [0] * STREAMS_PER_WRITER  # what was deleted gets a new name
-        self.event_bytes = 0
+        self.stream_bytes = {}
+        self.event_bytes = 0  # of streams that are there
         self.deleted_count = 0
 
     @property
@@ -79,7 +80,9 @@ class Writer(Client):
                 raise
             return
         self.revisions[stream] = result.last_revision
-        self.event_bytes += sum(event.ByteSize() for event in write.events)
+        appended_bytes = sum(event.ByteSize() for event in write.events)
+        self.stream_bytes[stream] = self.stream_bytes.get(stream, 0) + appended_bytes
+        self.event_bytes += appended_bytes
         if self.random.random() < 0.002:
             self.delete(stream)
             self.generations[slot] += 1
@@ -87,6 +90,7 @@ class Writer(Client):
     def delete(self, stream):
         self.store.DeleteStream(event_store_pb2.DeleteStreamRequest(stream=stream), timeout=harness.PATIENCE_SECONDS)
         del self.revisions[stream]
+        self.event_bytes -= self.stream_bytes.pop(stream)
         self.deleted_count += 1
 
 

@@ -16,7 +16,8 @@ What is measured, and what may grow:
                of the least squares through those.
   descriptors, threads: the least of each window, too. Of descriptors it must be the same in all windows; of threads it may be one
                more, because gRPC's timers start a thread when one is late.
-  log          its used bytes: records are the events' bytes, their place and time, and LMDB's pages.
+  log          its used bytes: records are the events' bytes, their place and time, and LMDB's pages. Of the events of streams
+               that were deleted the bytes are gone, the place is not.
   log file     is longer than what is used by a step of growth (16 MiB) and by what a commit was thought to need (environment.h):
                three times its bytes, which are 16 MiB at most, and 9 MiB.
   index        four entries of 33 bytes for each event, and while runs are merged these and their sources.

@@ -86,12 +86,16 @@ static bool call_end(struct raw_call *call) {
 
 Test(lists, calls_are_answered) {
     for (int number = 0; number < 3; number++) cr_assert(call_end(call_start()));
+    pthread_mutex_lock(&mutex);
     cr_assert_eq(answered_count, 3);
+    pthread_mutex_unlock(&mutex);
 }
 
 Test(lists, more_than_may_wait_are_refused) {
     static struct raw_call *calls[CALLS_COUNT];
+    pthread_mutex_lock(&mutex);
     is_held = true;
+    pthread_mutex_unlock(&mutex);
     calls[0] = call_start();
     pthread_mutex_lock(&mutex);
     while (!is_answering) pthread_cond_wait(&changed, &mutex);
