@@ -14,7 +14,9 @@ PROOFS = {
     "break_ack_early": ("acknowledges before the commit", faults_kill.random_kills, 20, lambda row: row.lost > 0),
     "break_tail_publish": ("skips the tail and the head now and then", faults_kill.random_kills, 20,
                            lambda row: any("the head is" in text or "I5" in text for text in row.problems)),
-    "break_checksum": ("does not look at checksums", faults_data.damage, 400, lambda row: row.wrong > 0),
+    # Wrong bytes are served, or bytes that no client can read.
+    "break_checksum": ("does not look at checksums", faults_data.damage, 400,
+                       lambda row: row.wrong > 0 or any("Exception deserializing" in text for text in row.problems)),
     "break_meta_sync": ("does not sync the meta page (MDB_NOMETASYNC)", faults_disk.power_cut, 20,
                         lambda row: row.lost > 0 or any("has lost what was acknowledged" in text for text in row.problems)),
     "break_visibility": ("shows what was deleted or is beyond a limit", faults_removal.removed, 20,
