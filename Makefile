@@ -39,8 +39,8 @@ run: build ## builds and starts daybookd on ./data, and says how to talk to it
 test: setup-test ## every test
 	@tools/test
 
-sanitize: setup-test ## unit and integration tests under ASan + UBSan and under TSan; a part of `make test`
-	@tools/sanitize $(SANITIZER)
+sanitize: setup-test ## all tests that can under ASan + UBSan and under TSan; most of it is a part of `make test`
+	@tools/sanitize --all $(SANITIZER)
 
 fuzz: ## libFuzzer on requests, records and filters, FUZZ_SECONDS (60) each
 	@tools/setup fuzz
