@@ -87,7 +87,7 @@ static const struct number_option {
      1000000},
     {"overload-deadline-ms", "MS", "overload: how long a call of the crowd waits (for ever)",
      FIELD(overload_deadline_ms), 1, 3600000},
-    {"server-share", "PERCENT", "overload: how much of the time the server may run (100)", FIELD(server_share_percent),
+    {"server-share", "PERCENT", "overload: how much of the cores the server may have (100)", FIELD(server_share_percent),
      1, 100},
     {"server-pid", "PID", "The server's process, for its processor time", FIELD(server_pid), 1, INT32_MAX},
     {"started-us", "US", "start: when the server was started, microseconds since 1970", FIELD(started_us), 1,

@@ -8,8 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#define PERIOD_NS UINT64_C(20000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+#define PERIOD_NS     UINT64_C(100000000)
+/* How often it looks what the server has used. */
+#define LOOK_NS UINT64_C(250000)
 
 uint64_t server_anonymous_kib(pid_t server_pid) {
     char path[64];
@@ -43,17 +48,35 @@ static void look(struct server_watch *watch) {
     }
 }
 
+/* The processor time that the server has used since it began. */
+static uint64_t server_time_ns(clockid_t clock) {
+    struct timespec time;
+    if (clock_gettime(clock, &time) != 0) return 0;
+    return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
+}
+
 static void *watch_main(void *context) {
     struct server_watch *watch = context;
-    const uint64_t run_ns = PERIOD_NS * watch->share_percent / 100;
-    uint64_t begin_ns = measure_now_ns();
+    clockid_t clock;
+    const bool is_limited = watch->share_percent < 100 && clock_getcpuclockid(watch->server_pid, &clock) == 0;
+    const uint64_t cores_count = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    const uint64_t budget_ns = PERIOD_NS * cores_count * watch->share_percent / 100;
+    /* What was used above the budget, for a look is only so often, is taken from the next period. */
+    uint64_t limit_ns = is_limited ? server_time_ns(clock) : 0;
     while (!atomic_load(&watch->ends)) {
-        measure_wait_until_ns(begin_ns + run_ns);
-        if (run_ns < PERIOD_NS) (void)kill(watch->server_pid, SIGSTOP);
+        const uint64_t period_end_ns = measure_now_ns() + PERIOD_NS;
+        if (is_limited) {
+            const uint64_t used_ns = server_time_ns(clock);
+            /* What was not used is not kept. */
+            limit_ns = (used_ns > limit_ns ? limit_ns : used_ns) + budget_ns;
+            while (server_time_ns(clock) < limit_ns && measure_now_ns() + LOOK_NS < period_end_ns) {
+                measure_wait_until_ns(measure_now_ns() + LOOK_NS);
+            }
+            if (server_time_ns(clock) >= limit_ns) (void)kill(watch->server_pid, SIGSTOP);
+        }
         look(watch);
-        measure_wait_until_ns(begin_ns + PERIOD_NS);
-        if (run_ns < PERIOD_NS) (void)kill(watch->server_pid, SIGCONT);
-        begin_ns = measure_now_ns();
+        measure_wait_until_ns(period_end_ns);
+        if (is_limited) (void)kill(watch->server_pid, SIGCONT);
     }
     return NULL;
 }

@@ -1,7 +1,9 @@
-/* server_watch.h: the server's process from outside: what it has in memory, and how much of the time it may run.
+/* server_watch.h: the server's process from outside: what it has in memory, and how much of the processors it may have.
  *
- * A server that has a quarter of the time can carry a quarter of the load, and the load generator, which has only the same
- * cores, can then offer several times that. It is stopped and let go on by signals, a few times in each tenth of a second.
+ * A server that has a quarter of the cores can carry a quarter of the load, and the load generator, which has only the same
+ * cores, can then offer several times that. As a container's limit does, it is stopped for the rest of each short period
+ * once it has used its part of the period, by signals; what others take
+ * meanwhile does not count.
  * Ownership: the watch is the caller's; it runs between begin and end. Threads: one of its own; peak_take from the caller's.
  * Errors: what cannot be learned is 0. */
 #ifndef DAYBOOK_TESTS_BENCH_SERVER_WATCH_H
@@ -21,7 +23,7 @@ struct server_watch {
     _Atomic uint64_t anonymous_kib_most;
 };
 
-/* Begins to watch; the process runs `share_percent` of the time, 1 to 100. */
+/* Begins to watch; the process has `share_percent` of the time of all cores, 1 to 100. */
 void server_watch_begin(struct server_watch *watch, pid_t server_pid, uint32_t share_percent);
 
 /* The most anonymous memory that was seen since the last time it was asked for, in KiB. */

@@ -1,6 +1,6 @@
 # suite_overload.sh: several times the load that the daemon can carry. Read by run.sh. Options, by environment:
 #   OVERLOAD_TIMES        how many times (4)
-#   OVERLOAD_SHARE        how much of the time the daemon may run, in percent, so that the load generator beside it can offer
+#   OVERLOAD_SHARE        how much of the cores the daemon may have, in percent, so that the load generator beside it can offer
 #                         so much (25)
 #   OVERLOAD_DEADLINE_MS  how long those wait who do not wait for ever (2000)
 overload_parts="overload"
