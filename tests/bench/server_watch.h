@@ -1,9 +1,8 @@
 /* server_watch.h: the server's process from outside: what it has in memory, and how much of the processors it may have.
  *
  * A server that has a quarter of the cores can carry a quarter of the load, and the load generator, which has only the same
- * cores, can then offer several times that. As a container's limit does, it is stopped for the rest of each short period
- * once it has used its part of the period, by signals; what others take
- * meanwhile does not count.
+ * cores, can then offer several times that. As a container's limit does, signals stop it for the rest of each short period
+ * once it has used its part of the period; what others take meanwhile does not count.
  * Ownership: the watch is the caller's; it runs between begin and end. Threads: one of its own; peak_take from the caller's.
  * Errors: what cannot be learned is 0. */
 #ifndef DAYBOOK_TESTS_BENCH_SERVER_WATCH_H
