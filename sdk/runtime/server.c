@@ -61,6 +61,9 @@ static bool open_queues(struct daybook_server *server, uint32_t count, daybook_s
     while (server->queues_count < count) {
         struct server_queue *queue = &server->queues[server->queues_count];
         if (!daybook__server_queue_open(queue, server, server->queues_count, ret_status)) return false;
+        /* Half of what all calls may be, so that there is room for those who take theirs. */
+        queue->answers.count_tight = server->load.calls_max / (2 * count);
+        queue->answers.held_bytes_tight = server->load.bytes_max / (2 * count);
         server->queues_count++;
         grpc_server_register_completion_queue(server->core, queue->loop->queue, NULL);
     }
@@ -178,6 +181,7 @@ daybook_server_counts daybook_server_count(const daybook_server *server) {
         counts.calls_started += started;
         counts.calls_failed += atomic_load_explicit(&queue->calls_failed, memory_order_relaxed);
         counts.calls_open += started - ended;
+        counts.answers_given_up += atomic_load_explicit(&queue->answers.given_up_count, memory_order_relaxed);
     }
     counts.calls_refused = atomic_load_explicit(&server->load.refused_count, memory_order_relaxed);
     counts.unary_open = atomic_load_explicit(&server->load.calls, memory_order_relaxed);

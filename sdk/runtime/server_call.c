@@ -19,6 +19,7 @@ struct daybook_server_call {
     struct loop_operation ended;
     struct loop_operation closed; /* of a watched call */
     struct server_command answer;
+    struct server_answer untaken;                /* listed while the answer is on its way */
     daybook_server_call_cancelled *on_cancelled; /* NULL: not watched */
     void *on_cancelled_context;
     size_t request_bytes;  /* what the call counts for in the server's load */
@@ -54,6 +55,7 @@ static bool is_overloaded(struct server_load *load) {
 }
 
 static void free_call(daybook_server_call *call) {
+    daybook__server_answers_remove(&call->rpc.arrival.queue->answers, &call->untaken);
     load_remove(&call->rpc.arrival.queue->server->load, call->request_bytes);
     if (call->response != NULL) grpc_byte_buffer_destroy(call->response);
     daybook__server_rpc_free(&call->rpc);
@@ -90,6 +92,9 @@ static void complete_close(struct loop_operation *operation, bool ok) {
 static void start_answer(daybook_server_call *call) {
     grpc_op operations[4];
     size_t count = 0;
+    const size_t response_bytes = call->response == NULL ? 0 : grpc_byte_buffer_length(call->response);
+    daybook__server_answers_add(&call->rpc.arrival.queue->answers, &call->untaken, call->rpc.arrival.call,
+                                call->request_bytes + call->rpc.memory.taken_bytes + response_bytes);
     operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
     if (call->rpc.headers.items != NULL) daybook__server_rpc_fill_headers(&call->rpc, &operations[0]);
     if (call->response != NULL) {
@@ -128,6 +133,7 @@ static daybook_server_call *new_call(const struct server_arrival *arrival) {
     call->response = NULL;
     call->on_cancelled = NULL;
     call->is_half_complete = false;
+    call->untaken.is_listed = false;
     atomic_init(&call->answered, false);
     return call;
 }

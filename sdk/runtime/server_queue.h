@@ -17,6 +17,7 @@
 
 #include "daybook/server.h"
 #include "sdk/runtime/loop.h"
+#include "sdk/runtime/server_answers.h"
 
 /* A call or stream with its first arena block: one page, which holds a small request, its answer's message and what a
  * handler keeps for it, so that such a call allocates nothing of ours. */
@@ -52,6 +53,7 @@ struct server_queue {
     _Alignas(64) struct server_slot *slots;
     uint32_t slots_count;
     uint32_t requests_armed;
+    struct server_answers answers; /* its count is read by others, too */
     bool idle; /* nothing armed, nothing open: only after the server's shutdown, and then for ever */
     _Atomic uint64_t calls_started;
     _Atomic uint64_t calls_failed;

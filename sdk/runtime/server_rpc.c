@@ -20,22 +20,22 @@ static void *allocate(upb_alloc *alloc, void *memory, size_t size_before, size_t
     }
     struct server_memory *budget = (struct server_memory *)(void *)alloc;
     const size_t more = size > size_before ? size - size_before : 0;
-    if (more > budget->remaining_bytes) return NULL;
+    if (more > budget->taken_bytes_max - budget->taken_bytes) return NULL;
     void *allocated = realloc(memory, size);
-    if (allocated != NULL) budget->remaining_bytes -= more;
+    if (allocated != NULL) budget->taken_bytes += more;
     return allocated;
 }
 
 void daybook__server_memory_init(struct server_memory *memory) {
-    *memory = (struct server_memory){.alloc = {.func = allocate}, .remaining_bytes = UINT64_MAX};
+    *memory = (struct server_memory){.alloc = {.func = allocate}, .taken_bytes_max = UINT64_MAX};
 }
 
 void daybook__server_memory_begin_decode(struct server_memory *memory, const struct daybook_server *server) {
-    memory->remaining_bytes = server->request_memory_bytes_max;
+    memory->taken_bytes_max = memory->taken_bytes + server->request_memory_bytes_max;
 }
 
 void daybook__server_memory_end_decode(struct server_memory *memory) {
-    memory->remaining_bytes = UINT64_MAX;
+    memory->taken_bytes_max = UINT64_MAX;
 }
 
 void daybook__server_rpc_init(struct server_rpc *rpc, const struct server_arrival *arrival, void *block,

@@ -41,7 +41,8 @@ struct server_headers {
  * sixty times its bytes. */
 struct server_memory {
     upb_alloc alloc;
-    uint64_t remaining_bytes;
+    uint64_t taken_bytes; /* all in all: what is freed is not taken off */
+    uint64_t taken_bytes_max;
 };
 
 struct server_rpc {

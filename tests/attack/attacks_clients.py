@@ -11,6 +11,7 @@ SUBSCRIBE = "/daybook.v1.EventStore/Subscribe"
 APPEND = "/daybook.v1.EventStore/Append"
 APPEND_MANY = "/daybook.v1.EventStore/AppendMany"
 HEAD = "/daybook.v1.EventStore/Head"
+LIST_STREAMS = "/daybook.v1.EventStore/ListStreams"
 REQUEST_BYTES_MAX = 16 << 20
 CONNECTION_CALLS_MAX = 1024
 
@@ -93,6 +94,24 @@ def answers_not_taken(target):
     return f"{connections_count} x {calls_count} calls with a window of zero for the answer"
 
 
+def lists_not_taken(target):
+    """The same with large answers: pages of a thousand streams with long names. More than some hundred at once are refused."""
+    pages_count, at_once_count, page_size = target.scale((1920, 128, 1000), (256, 64, 1000))
+    event = event_pb2.Event(type="Named", data=b"v")
+    writes = [event_store_pb2.Write(stream=f"named-{number}-".ljust(200, "n"), events=[event]) for number in range(page_size)]
+    target.store.Append(event_store_pb2.AppendRequest(writes=writes), timeout=harness.PATIENCE_SECONDS)
+    request = event_store_pb2.ListStreamsRequest(prefix="named-", page_size=page_size).SerializeToString()
+    stack, opened = connections(target, 2, {http2.SETTING_INITIAL_WINDOW_SIZE: 0})
+    with stack:
+        for number in range(pages_count // at_once_count):
+            for _ in range(at_once_count):
+                opened[number % len(opened)].open_call(LIST_STREAMS, payload=request)
+            target.bystander.go_on(5)
+            assert target.stats().calls_open_count < CONNECTION_CALLS_MAX * len(opened)
+        target.bystander.go_on(100)
+    return f"{pages_count} pages of {page_size} streams with a window of zero for the answer"
+
+
 def silent_connections(target):
     """Connections on which nothing is ever said."""
     count = target.scale(4000, 300)
@@ -121,6 +140,7 @@ ATTACKS = [
     Attack("zero-window appenders", 64, zero_window_appenders),
     Attack("held uploads", 256, held_uploads),
     Attack("answers not taken", 384, answers_not_taken),
+    Attack("lists not taken", 192, lists_not_taken),
     Attack("silent connections", 128, silent_connections),
     Attack("idle connections", 128, idle_connections),
 ]

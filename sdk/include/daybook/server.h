@@ -67,6 +67,8 @@ typedef struct daybook_server_counts {
     uint64_t calls_refused; /**< unary calls that were one too many, see daybook_server_options.unary_calls_max */
     uint64_t unary_open;    /**< unary calls that are open */
     uint64_t unary_bytes;   /**< the encoded bytes of their requests */
+    /** unary calls that were cancelled because their clients did not take the answers, see unary_calls_max */
+    uint64_t answers_given_up;
 } daybook_server_counts;
 
 /** The counts of this moment. Any thread. */
