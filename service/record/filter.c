@@ -20,6 +20,7 @@ struct clause {
 
 /* One allocation: the filter, its clauses, the views of its names, their text. */
 struct filter {
+    size_t size_bytes;
     uint32_t clauses_count;
     struct clause *clauses;
     struct bytes *names;
@@ -63,9 +64,11 @@ result filter_new(const struct filter_clause *clauses, uint32_t count, struct fi
     const struct sizes sizes = sizes_of(clauses, count);
     const size_t clauses_bytes = count * sizeof(struct clause);
     const size_t names_bytes = sizes.names_count * sizeof(struct bytes);
-    struct filter *filter = malloc(sizeof *filter + clauses_bytes + names_bytes + sizes.text_bytes);
+    const size_t size_bytes = sizeof(struct filter) + clauses_bytes + names_bytes + sizes.text_bytes;
+    struct filter *filter = malloc(size_bytes);
     if (filter == NULL) return failure_result(FAILURE_MEMORY);
     /* From the strictest alignment to the loosest: views, numbers, text. */
+    filter->size_bytes = size_bytes;
     filter->clauses_count = count;
     filter->names = (struct bytes *)(filter + 1);
     filter->clauses = (struct clause *)(filter->names + sizes.names_count);
@@ -92,6 +95,10 @@ result filter_new(const struct filter_clause *clauses, uint32_t count, struct fi
 struct filter *filter_free(struct filter *filter) {
     free(filter);
     return NULL;
+}
+
+size_t filter_size_bytes(const struct filter *filter) {
+    return filter == NULL ? 0 : filter->size_bytes;
 }
 
 uint32_t filter_clauses_count(const struct filter *filter) {

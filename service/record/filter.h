@@ -33,6 +33,9 @@ struct filter_clause {
 MUST_USE result filter_new(const struct filter_clause *clauses, uint32_t count, struct filter **ret_filter);
 struct filter *filter_free(struct filter *filter);
 
+/* The memory that it takes; none for NULL. */
+size_t filter_size_bytes(const struct filter *filter);
+
 /* What it is made of; the names are valid as long as the filter is. */
 uint32_t filter_clauses_count(const struct filter *filter);
 struct filter_clause filter_clause_at(const struct filter *filter, uint32_t index);

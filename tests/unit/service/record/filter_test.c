@@ -185,6 +185,8 @@ Test(filter, keeps_its_own_copy) {
     bool found = false;
     cr_assert_eq(filter_match(filter, record_of(&SOLD, buffer, sizeof buffer), &found).failure, FAILURE_NONE);
     cr_assert(found);
+    cr_assert_geq(filter_size_bytes(filter), sizeof type - 1);
+    cr_assert_eq(filter_size_bytes(NULL), 0);
     filter_free(filter);
     cr_assert_null(filter_free(NULL));
 }
