@@ -7,8 +7,10 @@
  *
  * Slots are in one list, in the order of the requests; its head goes into a response when it is decided. One response is in
  * flight, and one gathers behind it. The list is bounded: at its limit nothing is received, and HTTP/2's flow control holds
- * the client. Everything runs on the stream's thread; the sequencer and the one who drains leave notes, and the first of them
- * posts. So nothing has a lock, and the outcomes of a group come with few wake-ups, in few messages.
+ * the client. The limit shrinks with the memory that all streams hold together, and what still finds no room is refused
+ * (append_streams.h); what is decided keeps its outcome alone. Everything runs on the stream's thread; the sequencer and the
+ * one who drains leave notes, and the first of them posts. So nothing has a lock, and the outcomes of a group come with few
+ * wake-ups, in few messages.
  *
  * A stream ends when nothing of it is in flight: with OK after the client has said everything, with DRAINING when the daemon
  * stops; a stream that is lost (the client has gone, or there is no memory) answers nothing any more. */
@@ -40,7 +42,9 @@ struct append_many {
     struct append_slot *waiting;  /* the last one, while the queue is full */
     struct append_slot *incoming; /* what is received goes into this one, which is not in the list yet */
     struct append_slot *spare;    /* to be used again; never more than a window */
-    struct message response;      /* gathers */
+    uint32_t spare_count;
+    uint64_t size_bytes_told; /* of both, to the other streams */
+    struct message response;  /* gathers */
 
     bool receiving;
     bool sending;
@@ -68,6 +72,7 @@ static struct append_slot *slot_take(struct append_many *many) {
     struct append_slot *slot = many->spare;
     if (slot == NULL) return append_slot_new(many);
     many->spare = slot->next;
+    many->spare_count--;
     append_slot_begin(slot);
     return slot;
 }
@@ -76,6 +81,7 @@ static void slot_give(struct append_many *many, struct append_slot *slot) {
     append_slot_end(slot);
     slot->next = many->spare;
     many->spare = slot;
+    many->spare_count++;
 }
 
 static void spare_free(struct append_many *many) {
@@ -84,6 +90,7 @@ static void spare_free(struct append_many *many) {
         many->spare = slot->next;
         append_slot_free(slot);
     }
+    many->spare_count = 0;
 }
 
 static void slot_append(struct append_many *many, struct append_slot *slot) {
@@ -102,6 +109,26 @@ static struct append_slot *slot_remove_first(struct append_many *many) {
     many->slots_count--;
     many->size_bytes -= slot->size_bytes_taken;
     return slot;
+}
+
+/* What a slot of the list holds has changed. */
+static void slot_recount(struct append_many *many, struct append_slot *slot) {
+    many->size_bytes -= slot->size_bytes_taken;
+    many->size_bytes += slot->size_bytes;
+    slot->size_bytes_taken = slot->size_bytes;
+}
+
+static void slot_refuse(struct append_many *many, struct append_slot *slot, enum failure failure) {
+    append_slot_refuse(slot, failure);
+    slot_recount(many, slot);
+}
+
+/* Once for all that one wake-up has changed. */
+static void size_tell(struct append_many *many) {
+    const uint64_t size_bytes = many->size_bytes + many->spare_count * (uint64_t)APPEND_SLOT_BYTES;
+    if (size_bytes == many->size_bytes_told) return;
+    append_streams_hold(many->api->append_streams, (int64_t)(size_bytes - many->size_bytes_told));
+    many->size_bytes_told = size_bytes;
 }
 
 /* --- What other threads leave ------------------------------------------------------------------------------------------ */
@@ -127,6 +154,8 @@ static void decided_take(struct note *note) {
     struct append_slot *slot = (struct append_slot *)(void *)((char *)note - offsetof(struct append_slot, decided));
     slot->state = SLOT_DECIDED;
     slot->many->submitted_count--;
+    append_slot_settle(slot);
+    slot_recount(slot->many, slot);
 }
 
 static void on_room(struct queue_waiter *waiter) {
@@ -141,7 +170,7 @@ static void room_take(struct note *note) {
     struct append_slot *slot = many->waiting;
     many->waiting = NULL;
     if (many->lost) {
-        append_slot_refuse(slot, FAILURE_STOPPED); /* nobody would hear of it */
+        slot_refuse(many, slot, FAILURE_STOPPED); /* nobody would hear of it */
     } else {
         submit(many, slot);
     }
@@ -165,14 +194,25 @@ static void submit(struct append_many *many, struct append_slot *slot) {
     } else if (submitted.failure == FAILURE_LIMIT) {
         many->waiting = slot;
     } else {
-        append_slot_refuse(slot, submitted.failure);
+        slot_refuse(many, slot, submitted.failure);
     }
 }
 
+/* What all streams together have no room for is found before it is encoded; what has grown by that, after it. */
+static void slot_fill(struct append_many *many, struct append_slot *slot, const daybook_v1_AppendRequest *message) {
+    struct append_streams *streams = many->api->append_streams;
+    bool has_room = append_streams_admit(streams, slot->size_bytes);
+    if (has_room) {
+        append_slot_fill(slot, many->api, message);
+        has_room = slot->state == SLOT_SETTLED || append_streams_admit(streams, slot->size_bytes);
+    }
+    if (!has_room) append_slot_refuse_full(slot);
+}
+
 static void request_take(struct append_many *many, struct append_slot *slot, const daybook_v1_AppendRequest *message) {
-    append_slot_fill(slot, many->api, message);
+    slot_fill(many, slot, message);
     slot_append(many, slot);
-    if (slot->state == SLOT_REFUSED) return;
+    if (slot->state == SLOT_SETTLED) return;
     slot->decided.take = decided_take;
     slot->append.request.done = on_done;
     slot->append.request.context = slot;
@@ -195,9 +235,16 @@ static void on_received(daybook_server_stream *stream, const void *request, void
     advance(many);
 }
 
+/* Who holds nothing needs no window, so that none waits for the others: what it has of its own wakes a stream. */
+static bool has_window(const struct append_many *many) {
+    if (many->first == NULL && !many->sending) return true;
+    return many->slots_count < APPEND_MANY_REQUESTS_COUNT_MAX &&
+           many->size_bytes < append_streams_window_bytes(many->api->append_streams);
+}
+
 static bool may_receive(const struct append_many *many) {
     return !many->receiving && !many->heard_all && !many->draining && !many->lost && many->waiting == NULL &&
-           many->slots_count < APPEND_MANY_REQUESTS_COUNT_MAX && many->size_bytes < APPEND_MANY_BYTES_MAX;
+           has_window(many);
 }
 
 /* Without memory for one more, those before it give some back. */
@@ -280,6 +327,7 @@ static void advance(struct append_many *many) {
     collect(many);
     if (!many->sending && !many->lost && many->response.size > 0) send(many);
     if (may_receive(many)) receive(many);
+    size_tell(many);
     if (may_finish(many)) finish(many);
 }
 
@@ -295,6 +343,7 @@ static void on_closed(void *context) {
     assert(many->finished && !many->receiving && !many->sending);
     while (many->first != NULL) slot_give(many, slot_remove_first(many));
     spare_free(many);
+    size_tell(many);
     message_deinit(&many->response);
 }
 

@@ -49,14 +49,25 @@ struct append_slot *append_slot_free(struct append_slot *slot) {
     return NULL;
 }
 
+/* The error's texts are its own. */
 static void refuse(struct append_slot *slot, const struct error *error) {
-    slot->state = SLOT_REFUSED;
-    slot->refusal = append_outcome_of_error(error, slot->arena);
+    assert(slot->state == SLOT_OPEN && error->conflicts == NULL);
+    append_slot_end(slot);
+    append_slot_begin(slot);
+    slot->state = SLOT_SETTLED;
+    slot->outcome = append_outcome_of_error(error, slot->arena);
 }
 
 void append_slot_fill(struct append_slot *slot, const struct api *api, const daybook_v1_AppendRequest *message) {
     struct error error __attribute__((uninitialized)); /* 3 KiB, filled by a refusal */
-    if (!append_init(&slot->append, api, message, slot->arena, &error)) refuse(slot, &error);
+    if (!append_init(&slot->append, api, message, slot->arena, &error)) {
+        refuse(slot, &error);
+        return;
+    }
+    slot->size_bytes += filter_size_bytes(slot->append.filter);
+    /* Better known here than by an estimate. */
+    struct append_request *request = &slot->append.request;
+    if (request->memory_bytes < slot->size_bytes) request->memory_bytes = slot->size_bytes;
 }
 
 void append_slot_refuse(struct append_slot *slot, enum failure failure) {
@@ -65,7 +76,32 @@ void append_slot_refuse(struct append_slot *slot, enum failure failure) {
     refuse(slot, &error);
 }
 
+void append_slot_refuse_full(struct append_slot *slot) {
+    struct error error;
+    error_of_full_streams(&error);
+    refuse(slot, &error);
+}
+
+/* The outcome is made in an arena of its own, because the block still holds the request then. */
+void append_slot_settle(struct append_slot *slot) {
+    assert(slot->state == SLOT_DECIDED);
+    const uint64_t size_bytes = slot->size_bytes;
+    if (size_bytes == APPEND_SLOT_BYTES) return;
+    slot->size_bytes = APPEND_SLOT_BYTES;
+    upb_Arena *arena = upb_Arena_Init(NULL, 0, &slot->alloc);
+    const struct bytes outcome = arena == NULL ? bytes_of(NULL, 0) : append_outcome(&slot->append.request, arena);
+    if (outcome.size == 0) {
+        if (arena != NULL) upb_Arena_Free(arena);
+        slot->size_bytes = size_bytes;
+        return;
+    }
+    append_slot_end(slot);
+    slot->arena = arena;
+    slot->outcome = outcome;
+    slot->state = SLOT_SETTLED;
+}
+
 struct bytes append_slot_outcome(const struct append_slot *slot) {
     assert(slot->state != SLOT_OPEN);
-    return slot->state == SLOT_REFUSED ? slot->refusal : append_outcome(&slot->append.request, slot->arena);
+    return slot->state == SLOT_SETTLED ? slot->outcome : append_outcome(&slot->append.request, slot->arena);
 }

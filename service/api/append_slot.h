@@ -14,8 +14,8 @@ struct append_many;
 
 enum append_slot_state {
     SLOT_OPEN,    /* it is on its way to the sequencer, or there */
-    SLOT_DECIDED, /* by the sequencer */
-    SLOT_REFUSED, /* before it came there */
+    SLOT_DECIDED, /* by the sequencer; the request is still there */
+    SLOT_SETTLED, /* only the outcome is left, of a decision or of a refusal before that */
 };
 
 struct append_slot {
@@ -27,7 +27,7 @@ struct append_slot {
     uint64_t size_bytes;       /* what the slot holds, all in all */
     uint64_t size_bytes_taken; /* what the stream counts of it */
     enum append_slot_state state;
-    struct bytes refusal; /* the outcome of one that was refused, in the arena; empty without memory */
+    struct bytes outcome; /* of one that is settled, in the arena; empty without memory */
     struct append append;
     _Alignas(16) unsigned char block[];
 };
@@ -42,11 +42,17 @@ void append_slot_begin(struct append_slot *slot);
 /* After the end. Returns NULL. */
 struct append_slot *append_slot_free(struct append_slot *slot);
 
-/* Makes a request of the message, which was received into the slot's arena, or refuses it. */
+/* Makes a request of the message, which was received into the slot's arena, or refuses it. A refusal gives back what the slot
+ * holds, the message too, but for the outcome. */
 void append_slot_fill(struct append_slot *slot, const struct api *api, const daybook_v1_AppendRequest *message);
 
-/* For a request that is not taken by the sequencer. */
+/* For a request that is not taken by the sequencer, and for one that all streams together have no room for. */
 void append_slot_refuse(struct append_slot *slot, enum failure failure);
+void append_slot_refuse_full(struct append_slot *slot);
+
+/* Keeps of a decided request nothing but the outcome, if it holds more than the slot's own block. Without memory for that it
+ * stays as it is. */
+void append_slot_settle(struct append_slot *slot);
 
 /* The AppendOutcome of a slot that is not open any more, in its arena; empty without memory. */
 struct bytes append_slot_outcome(const struct append_slot *slot);

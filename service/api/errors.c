@@ -107,6 +107,12 @@ void error_of_queue(struct error *ret_error, enum failure failure) {
               QUEUE_REQUESTS_COUNT_MAX, QUEUE_BYTES_MAX);
 }
 
+void error_of_full_streams(struct error *ret_error) {
+    error_set(ret_error, REASON_QUEUE_FULL,
+              "the requests of all AppendMany calls would hold more than %" PRIu64 " bytes with this one; retry later",
+              APPEND_STREAMS_BYTES_MAX);
+}
+
 /* --- The messages of google/rpc/error_details.proto; NULL without memory. ------------------------------------------- */
 
 static google_rpc_ErrorInfo *info_build(const struct error *error, upb_Arena *arena) {

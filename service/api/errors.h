@@ -79,6 +79,9 @@ void error_of_failure(struct error *ret_error, enum failure failure);
 /* Why the sequencer did not take a request. */
 void error_of_queue(struct error *ret_error, enum failure failure);
 
+/* Why a request of an AppendMany stream was given back unread. */
+void error_of_full_streams(struct error *ret_error);
+
 /* Ends a call or a stream with the error. */
 void error_fail(daybook_server_call *call, const struct error *error);
 void error_fail_failure(daybook_server_call *call, enum failure failure);

@@ -1,6 +1,7 @@
 /* GetStats: the figures of the rooms below, each as it is at the moment it is asked for. */
 #include "google/protobuf/timestamp.upb.h"
 #include "service/api/api.h"
+#include "service/api/append_streams.h"
 #include "service/api/errors.h"
 #include "service/commit/sequencer.h"
 #include "service/feed/feed.h"
@@ -36,6 +37,12 @@ static void sequencer_fill(const struct api *api, daybook_v1_GetStatsResponse *r
     daybook_v1_GetStatsResponse_set_queue_rejected_count(response, counts.requests_rejected);
     daybook_v1_GetStatsResponse_set_queue_expired_count(response, counts.requests_expired);
     daybook_v1_GetStatsResponse_set_events_appended_count(response, counts.events_committed);
+}
+
+static void append_streams_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {
+    const struct append_streams_counts counts = append_streams_count(api->append_streams);
+    daybook_v1_GetStatsResponse_set_append_many_bytes(response, counts.held_bytes);
+    daybook_v1_GetStatsResponse_set_append_many_refused_count(response, counts.refused_count);
 }
 
 static void server_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {
@@ -83,6 +90,7 @@ void api_get_stats(void *context, daybook_server_call *call, const daybook_v1_Ge
     }
     index_fill(api, response);
     sequencer_fill(api, response);
+    append_streams_fill(api, response);
     server_fill(api, response);
     feed_fill(api, response);
     retention_fill(api, response);

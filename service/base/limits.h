@@ -68,6 +68,13 @@
  * that has reached either is not read from. A quarter of a group; one request of REQUEST_BYTES_MAX may come on top. */
 #define APPEND_MANY_REQUESTS_COUNT_MAX 1024
 #define APPEND_MANY_BYTES_MAX          MIB(8)
+/* What the requests of all AppendMany streams hold together, with the answers that clients have not taken yet, counted as it is
+ * taken from the heap. A stream's window is one of so many parts of what is left of that: where n streams fill theirs, each
+ * has BYTES_MAX / (SHARE + n), and there is one for whoever comes next. A stream that has nothing of its own receives even
+ * without a window; so streams alone could still hold a request each, and what holds more than its slot is refused when there
+ * is no room for it. On top come one request for each of the server's threads, and a slot for each stream. */
+#define APPEND_STREAMS_BYTES_MAX MIB(256)
+#define APPEND_STREAMS_SHARE     16
 /* A response ends behind the outcome with which it has this much: about all that a full window of small requests is answered
  * with, and at most an outcome of 1,024 writes (48 bytes each) more. */
 #define APPEND_MANY_RESPONSE_BYTES_MAX KIB(24)
@@ -192,6 +199,8 @@ _Static_assert(QUEUE_BYTES_MAX >= 2 * REQUEST_BYTES_MAX, "the queue holds at lea
 _Static_assert(QUEUE_REQUESTS_COUNT_MAX >= 4 * APPEND_MANY_REQUESTS_COUNT_MAX, "one stream does not fill the queue");
 _Static_assert(APPEND_MANY_BYTES_MAX >= APPEND_MANY_REQUESTS_COUNT_MAX * APPEND_SLOT_BYTES,
                "small requests fill the window");
+_Static_assert(APPEND_STREAMS_BYTES_MAX / 2 / APPEND_STREAMS_SHARE >= APPEND_MANY_BYTES_MAX,
+               "windows are whole until half of the memory is taken");
 _Static_assert(EVENT_BYTES_MAX_CEILING < REQUEST_BYTES_MAX, "the largest event fits a request");
 
 #endif

@@ -13,6 +13,7 @@ from harness import event_pb2, event_store_pb2, grpc
 
 # As in service/base/limits.h.
 QUEUE_BYTES_MAX = 128 << 20
+APPEND_STREAMS_BYTES_MAX = 256 << 20
 STALLING_DISK = harness.ROOT / "tests" / "integration" / "libstalling_disk.so"
 if not STALLING_DISK.exists():
     STALLING_DISK = harness.BINARIES / "tests" / "integration" / "libstalling_disk.so"
@@ -134,6 +135,44 @@ class SlowDiskTest(harness.DaemonTest):
         self.append("after", "T")
         self.assertEqual(len(calls) + 2, self.head(), "the refused one is not among them")
         self.assertEqual(0, self.stats().queue_requests_count)
+        harness.wait_until(lambda: self.anonymous_bytes() - before < 48 << 20, "memory that comes back")
+
+    def test_what_open_calls_have_no_room_for_is_refused_in_its_place(self):
+        """Requests of AppendMany that wait for the disk hold no more than they may together."""
+        taken = self.stall_with("taken")
+        before = self.anonymous_bytes()
+        text = "x" * 1000000
+        calls = []
+
+        def requests(number):
+            for name, events_count in (("before", 1), ("large", 15), ("after", 1)):
+                events = [event_pb2.Event(type="T", text=text if name == "large" else "") for _ in range(events_count)]
+                yield event_store_pb2.AppendRequest(
+                    writes=[event_store_pb2.Write(stream=f"{name}-{number}", events=events)])
+        while self.stats().append_many_refused_count < 2:
+            held_before = self.stats().append_many_bytes
+            refused_before = self.stats().append_many_refused_count
+            calls.append(self.store.AppendMany(requests(len(calls)), timeout=harness.PATIENCE_SECONDS))
+            harness.wait_until(lambda: self.stats().append_many_bytes > held_before + 15 * len(text) or
+                               self.stats().append_many_refused_count > refused_before, "the large one")
+        self.assertLess(self.stats().append_many_bytes, APPEND_STREAMS_BYTES_MAX)
+        self.assertLess(self.anonymous_bytes() - before, APPEND_STREAMS_BYTES_MAX + (128 << 20))
+        self.stall_end()
+        taken.result(harness.PATIENCE_SECONDS)
+        written = ["taken"]
+        for number, call in enumerate(calls):
+            first, large, last = [outcome for response in call for outcome in response.outcomes]
+            self.assertEqual(("appended", "appended"), (first.WhichOneof("outcome"), last.WhichOneof("outcome")))
+            written += [f"before-{number}", f"after-{number}"]
+            if large.WhichOneof("outcome") == "appended":
+                written += [f"large-{number}"] * 15
+                continue
+            self.assertEqual((grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "QUEUE_FULL"),
+                             (large.error.code, large.error.info.reason), large)
+            self.assertEqual(50, large.error.retry.retry_delay.ToMilliseconds())
+        self.assertEqual(len(calls) * 17 + 1 - 2 * 15, len(written), "two were refused")
+        self.assertEqual(collections.Counter(written), collections.Counter(event[1] for event in self.read()))
+        harness.wait_until(lambda: self.stats().append_many_bytes == 0, "nothing to be held any more")
         harness.wait_until(lambda: self.anonymous_bytes() - before < 48 << 20, "memory that comes back")
 
     def test_what_expires_while_the_disk_stalls_is_wholly_there_or_not_at_all(self):

@@ -32,6 +32,8 @@ static void tell_stats(void) {
     daybook_v1_GetStatsResponse_set_calls_open_bytes(stats, 17);
     daybook_v1_GetStatsResponse_set_calls_refused_count(stats, 18);
     daybook_v1_GetStatsResponse_set_connections_refused_count(stats, 19);
+    daybook_v1_GetStatsResponse_set_append_many_bytes(stats, 20 << 10);
+    daybook_v1_GetStatsResponse_set_append_many_refused_count(stats, 21);
     daybook_v1_GetStatsResponse_set_events_removed_count(stats, 13);
     daybook_v1_GetStatsResponse_set_events_read_count(stats, 14);
     scripted_tell(ADMIN(GetStats), stats);
@@ -58,6 +60,8 @@ Test(command_admin, stats_are_a_line_each) {
                                "calls open              16\n"
                                "their requests          17 bytes\n"
                                "calls refused           18\n"
+                               "AppendMany calls hold   20.0 KiB\n"
+                               "their refused requests  21\n"
                                "connections refused     19\n"
                                "events appended         12\n"
                                "events read             14\n"
@@ -74,6 +78,7 @@ Test(command_admin, stats_are_one_object_with_json) {
                      "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
                      "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
                      "\"calls_open_count\":16,\"calls_open_bytes\":17,\"calls_refused_count\":18,"
+                     "\"append_many_bytes\":20480,\"append_many_refused_count\":21,"
                      "\"connections_refused_count\":19,\"events_appended_count\":12,"
                      "\"events_read_count\":14,\"events_removed_count\":13,"
                      "\"tls_reloads_count\":0,\"tls_reload_failures_count\":0}\n");

@@ -1,148 +1,15 @@
 /* AppendMany between a client that pipelines and a sequencer that decides when the test says. */
 #include <criterion/criterion.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daybook/v1/event_store.grpc.h"
-#include "service/api/api.h"
 #include "service/api/append_streams.h"
 #include "service/base/limits.h"
 #include "tests/support/random.h"
-#include "tests/unit/service/api/answers.h"
-#include "tests/unit/service/api/held_sequencer.h"
-#include "tests/unit/service/api/validations.h"
+#include "tests/unit/service/api/append_many_client.h"
 
-#define METHOD_APPEND_MANY "/daybook.v1.EventStore/AppendMany"
-
-static daybook_server *server;
-static struct raw_channel *channel;
-static struct api api;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* between the test and the server, whose gRPC nobody sees */
-
-static void append_many(void *context, daybook_server_stream *stream) {
-    pthread_mutex_lock(&mutex);
-    pthread_mutex_unlock(&mutex);
-    api_append_many(context, stream);
-}
-
-static void setup(void) {
-    static const daybook_v1_EventStore_handlers handlers = {.AppendMany = append_many};
-    daybook_status status;
-    validations_open();
-    held_open();
-    api = (struct api){.event_bytes_max = EVENT_BYTES_MAX_DEFAULT};
-    cr_assert_not(failed(append_streams_new(&api.append_streams)));
-    const daybook_server_options options = {
-        .listen = "127.0.0.1:0", .threads_count = 2, .message_bytes_max = REQUEST_BYTES_MAX};
-    server = daybook_server_open(&options, &status);
-    cr_assert_not_null(server, "%s", status.message);
-    cr_assert(daybook_v1_EventStore_serve(server, &handlers, &api, &status));
-    cr_assert(daybook_server_start(server, &status));
-    channel = raw_channel_open(daybook_server_port(server));
-}
-
-static void teardown(void) {
-    raw_channel_close(channel);
-    daybook_server_close(server);
-    append_streams_free(api.append_streams);
-    validations_close();
-}
-
-TestSuite(append_many, .init = setup, .fini = teardown, .timeout = 50);
-
-/* --- The client -------------------------------------------------------------------------------------------------------- */
-
-struct client {
-    struct raw_call *call;
-    const daybook_v1_AppendOutcome *const *outcomes; /* of the last response */
-    size_t outcomes_count;
-    size_t next;
-    uint32_t responses_count;
-};
-
-static struct client client_open(void) {
-    return (struct client){.call = raw_call_start(channel, METHOD_APPEND_MANY, RAW_TIMEOUT_NONE, NULL)};
-}
-
-static void client_send(struct client *client, const daybook_v1_AppendRequest *request) {
-    size_t size;
-    const char *encoded = daybook_v1_AppendRequest_serialize(request, validations_arena, &size);
-    cr_assert_not_null(encoded);
-    cr_assert(raw_call_send(client->call, encoded, size));
-}
-
-static void client_send_many(struct client *client, uint32_t count) {
-    const daybook_v1_AppendRequest *request = request_new();
-    for (uint32_t index = 0; index < count; index++) client_send(client, request);
-}
-
-/* The next outcome; NULL: there is none any more. */
-static const daybook_v1_AppendOutcome *client_hear(struct client *client) {
-    if (client->next == client->outcomes_count) {
-        const struct raw_bytes bytes = raw_call_receive(client->call);
-        if (bytes.data == NULL) return NULL;
-        char *copy = upb_Arena_Malloc(validations_arena, bytes.size);
-        cr_assert_not_null(copy);
-        memcpy(copy, bytes.data, bytes.size);
-        free(bytes.data);
-        const daybook_v1_AppendManyResponse *response =
-            daybook_v1_AppendManyResponse_parse(copy, bytes.size, validations_arena);
-        cr_assert_not_null(response);
-        client->outcomes = daybook_v1_AppendManyResponse_outcomes(response, &client->outcomes_count);
-        cr_assert_gt(client->outcomes_count, 0);
-        client->next = 0;
-        client->responses_count++;
-    }
-    return client->outcomes[client->next++];
-}
-
-static void expect_appended(struct client *client, uint64_t position) {
-    const daybook_v1_AppendOutcome *outcome = client_hear(client);
-    cr_assert_not_null(outcome);
-    cr_assert(daybook_v1_AppendOutcome_has_appended(outcome));
-    size_t count;
-    const daybook_v1_WriteResult *const *results =
-        daybook_v1_AppendResponse_results(daybook_v1_AppendOutcome_appended(outcome), &count);
-    cr_assert_eq(count, 1);
-    cr_assert_eq(daybook_v1_WriteResult_first_position(results[0]), position);
-    cr_assert_eq(daybook_v1_WriteResult_last_position(results[0]), position);
-    cr_assert_eq(daybook_v1_WriteResult_first_revision(results[0]), position);
-}
-
-static const daybook_v1_AppendError *expect_error(struct client *client, daybook_code code, const char *reason) {
-    const daybook_v1_AppendOutcome *outcome = client_hear(client);
-    cr_assert_not_null(outcome);
-    cr_assert(daybook_v1_AppendOutcome_has_error(outcome), "%s was expected", reason);
-    const daybook_v1_AppendError *error = daybook_v1_AppendOutcome_error(outcome);
-    cr_assert_eq(daybook_v1_AppendError_code(error), (int32_t)code);
-    cr_assert_gt(daybook_v1_AppendError_message(error).size, 0);
-    const google_rpc_ErrorInfo *info = daybook_v1_AppendError_info(error);
-    cr_assert_not_null(info);
-    cr_assert(answer_text_is(google_rpc_ErrorInfo_reason(info), reason));
-    cr_assert(answer_text_is(google_rpc_ErrorInfo_domain(info), "daybook"));
-    return error;
-}
-
-/* Nothing is heard any more, and this is how it ended. */
-static struct answer client_end(struct client *client) {
-    cr_assert_null(client_hear(client));
-    const struct answer answer = answer_of(client->call);
-    raw_call_free(client->call);
-    return answer;
-}
-
-static void expect_ended_well(struct client *client) {
-    struct answer answer = client_end(client);
-    cr_assert_eq(answer.status.code, DAYBOOK_OK, "%s", answer.status.message);
-    answer_free(&answer);
-}
-
-static void wait_until_closed(void) {
-    while (daybook_server_count(server).calls_open > 0) {
-    }
-}
+TestSuite(append_many, .init = many_open, .fini = many_close, .timeout = 50);
 
 /* --- Order ------------------------------------------------------------------------------------------------------------- */
 
@@ -440,9 +307,9 @@ Test(append_many, a_client_that_goes_leaves_its_requests_to_the_sequencer) {
     client_go(&client);
     held_decide(0, APPEND_COMMITTED);
     held_decide(1, APPEND_STORAGE_FULL);
-    cr_assert_eq(daybook_server_count(server).calls_open, 1, "the third is still there");
+    cr_assert_eq(daybook_server_count(many.server).calls_open, 1, "the third is still there");
     held_decide(2, APPEND_COMMITTED);
-    wait_until_closed();
+    many_wait_until_closed();
 }
 
 Test(append_many, a_client_that_goes_while_it_waits_for_the_queue) {
@@ -451,7 +318,7 @@ Test(append_many, a_client_that_goes_while_it_waits_for_the_queue) {
     client_send_many(&client, 1);
     held_wait_refused(1);
     client_go(&client);
-    while (daybook_server_count(server).calls_open > 0) (void)held_tell_room();
+    while (daybook_server_count(many.server).calls_open > 0) (void)held_tell_room();
     cr_assert_eq(held_count_most(), 0);
 }
 
@@ -459,7 +326,7 @@ Test(append_many, a_client_that_goes_with_nothing_in_flight) {
     struct client client = client_open();
     raw_call_receive_headers(client.call);
     client_go(&client);
-    wait_until_closed();
+    many_wait_until_closed();
 }
 
 /* --- A daemon that stops ----------------------------------------------------------------------------------------------- */
@@ -477,7 +344,7 @@ Test(append_many, a_drain_ends_streams_when_they_are_answered) {
     client_send_many(&busy, 2);
     held_wait_taken(2);
     raw_call_receive_headers(idle.call);
-    api_drain(&api);
+    api_drain(&many.api);
     expect_ended_by_drain(&idle);
     held_decide(0, APPEND_COMMITTED);
     held_decide(1, APPEND_COMMITTED);
@@ -493,7 +360,7 @@ Test(append_many, a_drain_waits_for_one_that_waits_for_the_queue) {
     held_refuse(FAILURE_LIMIT);
     client_send_many(&client, 1);
     held_wait_refused(1);
-    api_drain(&api);
+    api_drain(&many.api);
     held_refuse(FAILURE_NONE);
     cr_assert(held_tell_room());
     held_decide(0, APPEND_COMMITTED);
@@ -503,7 +370,7 @@ Test(append_many, a_drain_waits_for_one_that_waits_for_the_queue) {
 
 static void *drain(void *context) {
     (void)context;
-    api_drain(&api);
+    api_drain(&many.api);
     return NULL;
 }
 
@@ -532,10 +399,10 @@ Test(append_many, ends_that_cross_are_harmless) {
         }
         if (drains) pthread_join(drainer, NULL);
         raw_call_free(client.call);
-        wait_until_closed();
-        pthread_mutex_lock(&mutex);
-        append_streams_free(api.append_streams);
-        cr_assert_not(failed(append_streams_new(&api.append_streams)));
-        pthread_mutex_unlock(&mutex);
+        many_wait_until_closed();
+        pthread_mutex_lock(&many.mutex);
+        append_streams_free(many.api.append_streams);
+        cr_assert_not(failed(append_streams_new(&many.api.append_streams)));
+        pthread_mutex_unlock(&many.mutex);
     }
 }

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 
 #include "google/protobuf/timestamp.upb.h"
+#include "service/api/append_streams.h"
+#include "service/base/limits.h"
 #include "tests/unit/service/api/rooms.h"
 
 TestSuite(stats, .init = rooms_open, .fini = rooms_close);
@@ -34,6 +36,8 @@ Test(stats, an_empty_store_has_an_identity_and_no_events) {
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_count(stats), 1, "the one that asks");
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_bytes(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_refused_count(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_append_many_bytes(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_append_many_refused_count(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_connections_refused_count(stats), 0);
 }
 
@@ -44,6 +48,15 @@ static uint64_t seven(void) {
 Test(stats, connections_are_counted_by_whoever_accepts_them) {
     rooms.api.connections_refused = seven;
     cr_assert_eq(daybook_v1_GetStatsResponse_connections_refused_count(stats_get()), 7);
+}
+
+Test(stats, what_append_many_holds_and_refuses_is_told) {
+    append_streams_hold(rooms.append_streams, (int64_t)APPEND_STREAMS_BYTES_MAX);
+    cr_assert_not(append_streams_admit(rooms.append_streams, MIB(1)));
+    const daybook_v1_GetStatsResponse *stats = stats_get();
+    cr_assert_eq(daybook_v1_GetStatsResponse_append_many_bytes(stats), APPEND_STREAMS_BYTES_MAX);
+    cr_assert_eq(daybook_v1_GetStatsResponse_append_many_refused_count(stats), 1);
+    append_streams_hold(rooms.append_streams, -(int64_t)APPEND_STREAMS_BYTES_MAX);
 }
 
 Test(stats, appends_and_reads_are_counted) {
