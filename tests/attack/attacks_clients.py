@@ -65,6 +65,46 @@ def zero_window_appenders(target):
     return f"{connections_count} x {calls_count} streams, {sent / 2**20:.0f} MiB of requests, no window for answers"
 
 
+def costly_request(stream):
+    """An append that takes twenty times its bytes when it is decoded, and few when it is written."""
+    metadata = {chr(ord("0") + number): "" for number in range(64)}
+    events = [event_pb2.Event(type="Flood", metadata=metadata) for _ in range(256)]
+    write = event_store_pb2.Write(stream=stream, events=events)
+    return event_store_pb2.AppendRequest(writes=[write]).SerializeToString()
+
+
+def refused_request():
+    """An append that is small, and answered with a kilobyte of what is wrong with it."""
+    write = event_store_pb2.Write(stream="s", events=[event_pb2.Event() for _ in range(8)])
+    return event_store_pb2.AppendRequest(writes=[write]).SerializeToString()
+
+
+def send_appends(target, scale, requests, own_settings=None):
+    """Opens AppendMany calls, sends requests on all of them, and reads no answer; says what it did."""
+    connections_count, calls_count = scale
+    stack, opened = connections(target, connections_count, own_settings)
+    with stack:
+        sent = 0
+        for connection in opened:
+            streams = [connection.open_call(APPEND_MANY, end=False) for _ in range(calls_count)]
+            sent += connection.send_within_windows({stream: requests for stream in streams}, stall_seconds=2)
+        target.bystander.go_on(100)
+        stats = target.stats()
+    return (f"{connections_count} x {calls_count} streams, {sent / 2**20:.0f} MiB; "
+            f"{stats.append_many_refused_count} refused, {stats.append_many_bytes / 2**20:.0f} MiB held")
+
+
+def crowded_appenders(target):
+    """As many streams as a connection may have, each with requests that wait for the queue."""
+    return send_appends(target, target.scale((2, CONNECTION_CALLS_MAX), (1, 256)), http2.message(costly_request("flood")))
+
+
+def untaken_outcomes(target):
+    """Streams of large appends that take no answer, behind so many answers that those to the appends cannot leave."""
+    requests = http2.message(refused_request()) * 100 + http2.message(costly_request("flood")) * 4
+    return send_appends(target, target.scale((4, 256), (1, 128)), requests, {http2.SETTING_INITIAL_WINDOW_SIZE: 0})
+
+
 def held_uploads(target):
     """Requests of the largest size of which the last byte never comes."""
     connections_count, calls_count, size = target.scale((8, 16, REQUEST_BYTES_MAX - 4096), (2, 16, REQUEST_BYTES_MAX // 4))
@@ -138,6 +178,8 @@ ATTACKS = [
     Attack("vanishing clients", 32, vanishing_clients),
     Attack("slow readers", 192, slow_readers),
     Attack("zero-window appenders", 64, zero_window_appenders),
+    Attack("crowded appenders", 512, crowded_appenders),
+    Attack("untaken outcomes", 576, untaken_outcomes),
     Attack("held uploads", 256, held_uploads),
     Attack("answers not taken", 384, answers_not_taken),
     Attack("lists not taken", 192, lists_not_taken),

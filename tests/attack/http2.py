@@ -4,6 +4,8 @@ Header blocks are written without Huffman codes. What comes back is decoded as f
 values of literals, and what gRPC has put into the dynamic table. A Connection belongs to one thread.
 """
 
+import collections
+import select
 import socket
 import struct
 import time
@@ -14,6 +16,7 @@ END_STREAM, ACK, END_HEADERS, PADDED = 0x1, 0x1, 0x4, 0x8
 SETTING_HEADER_TABLE_SIZE, SETTING_INITIAL_WINDOW_SIZE, SETTING_MAX_FRAME_SIZE = 0x1, 0x4, 0x5
 CANCEL = 0x8
 WINDOW_BYTES_MAX = (1 << 31) - 1
+WINDOW_BYTES_DEFAULT = 65535
 FRAME_BYTES_MAX = 16384
 FRAME_HEADER_BYTES = 9
 # Entries of HPACK's static table; its names are of no use here.
@@ -169,6 +172,10 @@ class Connection:
         self.received = bytearray()
         self.decoder = Decoder()
         self.next_stream = 1
+        # What the peer takes: at first for a stream of its own, beyond that on each, and on the connection.
+        self.initial_window = WINDOW_BYTES_DEFAULT
+        self.stream_windows = collections.defaultdict(int)
+        self.window = WINDOW_BYTES_DEFAULT
         self.send(PREFACE + settings(own_settings or {}))
 
     def __enter__(self):
@@ -245,10 +252,52 @@ class Connection:
         kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
         payload = self._receive(size, deadline)
         if kind == SETTINGS and not flags & ACK:
+            for key, value in struct.iter_unpack(">HI", payload):
+                if key == SETTING_INITIAL_WINDOW_SIZE:
+                    self.initial_window = value
             self.send(frame(SETTINGS, ACK))
+        elif kind == WINDOW_UPDATE and stream == 0:
+            self.window += struct.unpack(">I", payload)[0]
+        elif kind == WINDOW_UPDATE:
+            self.stream_windows[stream] += struct.unpack(">I", payload)[0]
         elif kind == PING and not flags & ACK:
             self.send(frame(PING, ACK, payload=payload))
         return kind, flags, stream, payload
+
+    def send_within_windows(self, contents, stall_seconds):
+        """Sends bytes on streams, all at once, as the peer's windows allow; `contents`: stream to bytes. Ends when all have left,
+        or when the peer has said nothing for so long; returns how many have left."""
+        left = {stream: memoryview(content) for stream, content in contents.items()}
+        sent = 0
+        while left:
+            frames = []
+            for stream, content in list(left.items()):
+                size = min(len(content), FRAME_BYTES_MAX, self.window, self.initial_window + self.stream_windows[stream])
+                if size <= 0:
+                    continue
+                frames.append(frame(DATA, 0, stream, content[:size]))
+                self.window -= size
+                self.stream_windows[stream] -= size
+                sent += size
+                left[stream] = content[size:]
+                if not left[stream]:
+                    del left[stream]
+            self.send(b"".join(frames))
+            if not self._hear(0 if frames else stall_seconds) and not frames:
+                break
+        return sent
+
+    def _hear(self, seconds):
+        """Takes the frames that have come, or come within the time; whether anything has."""
+        if not select.select([self.socket], [], [], seconds)[0]:
+            return False
+        content = self.socket.recv(1 << 20)
+        if not content:
+            raise Gone("closed")
+        self.received += content
+        while len(self.received) >= FRAME_HEADER_BYTES + int.from_bytes(self.received[:3].ljust(3, b"\xff"), "big"):
+            self.next_frame()
+        return True
 
     def status(self, stream):
         """Waits for the call's end; (code, message), or ("reset", code) when there is no status."""
