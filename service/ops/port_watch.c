@@ -33,6 +33,9 @@ _Static_assert(GREETING_BYTES == 24 + 9, "the literal's own end is the last byte
 #define FRAME_TYPE_SETTINGS 4
 /* While the server lets us wait, the queue of those whom it has not accepted yet is looked at so often. */
 #define QUEUE_LOOK_MS 20
+/* No more than this of the time between two looks is the server's: where it was longer, this thread did not run either, because
+ * the process was stopped, or the machine stood still or had no core for us. */
+#define QUEUE_LOOK_NS_MAX (5 * QUEUE_LOOK_MS * NANOSECONDS_PER_MILLISECOND)
 /* The server's sockets are among the first descriptors: the watch begins with the daemon. A name may stand for several
  * addresses, each with its own. */
 #define LISTENER_DESCRIPTOR_MAX 4096
@@ -50,6 +53,7 @@ struct port_watch {
     int socket;
     int listeners[LISTENERS_COUNT_MAX]; /* the server's; it outlives the watch */
     size_t listeners_count;
+    int connect_error;   /* why there was no connection; for the watch's thread */
     int stop_descriptor; /* an eventfd: readable once the watch is to end */
     pthread_t thread;
     atomic_uint_fast64_t answered_count;
@@ -57,7 +61,7 @@ struct port_watch {
     atomic_uint_fast64_t failed_count;
 };
 
-enum outcome { OUTCOME_ANSWERED, OUTCOME_SLOW, OUTCOME_FAILED, OUTCOME_STOPPED };
+enum outcome { OUTCOME_ANSWERED, OUTCOME_SLOW, OUTCOME_UNREACHABLE, OUTCOME_FAILED, OUTCOME_STOPPED };
 
 /* --- Who waits to be accepted ------------------------------------------------------------------------------------- */
 
@@ -92,13 +96,18 @@ static uint64_t waiting_count(const struct port_watch *watch) {
 
 /* --- One connection ----------------------------------------------------------------------------------------------- */
 
-/* What is seen of a server that lets us wait. */
+/* What is left for a connection, and what is seen of a server that lets us wait. */
 struct patience {
+    int64_t left_ns; /* of the time in which the watch ran, too */
     uint64_t waiting_before;
     uint32_t looks_count;
     uint32_t busy_count; /* looks at which none of the threads that accept slept */
     bool accepts;
 };
+
+static struct patience patience_of(const struct port_watch *watch) {
+    return (struct patience){.left_ns = watch->timeout_ms * NANOSECONDS_PER_MILLISECOND};
+}
 
 /* Nobody leaves the queue but by being accepted, so where it has become shorter, or is empty, somebody was. */
 static void look_at_server(const struct port_watch *watch, struct patience *patience) {
@@ -106,7 +115,7 @@ static void look_at_server(const struct port_watch *watch, struct patience *pati
     if (watch->listeners_count > 0 && (waiting == 0 || waiting < patience->waiting_before)) patience->accepts = true;
     patience->waiting_before = waiting;
     patience->looks_count++;
-    if (watch->threads_name != NULL && threads_all_run(watch->threads_name)) patience->busy_count++;
+    if (watch->threads_name != NULL && threads_all_busy(watch->threads_name)) patience->busy_count++;
 }
 
 /* A deaf server's threads sleep. One that is flooded or short of cores accepts when it comes to it, and its end would help
@@ -115,42 +124,52 @@ static bool is_overloaded(const struct patience *patience) {
     return patience->accepts || 2 * patience->busy_count > patience->looks_count;
 }
 
-/* Waits for the socket, at most until the deadline: then OUTCOME_SLOW if the server is overloaded. */
-static enum outcome wait_for(const struct port_watch *watch, short events, int64_t deadline_ns) {
-    struct patience patience = {.waiting_before = waiting_count(watch)};
+/* Waits for the socket as long as there is patience; then OUTCOME_SLOW if the server is overloaded. */
+static enum outcome wait_for(const struct port_watch *watch, short events, struct patience *patience) {
+    patience->waiting_before = waiting_count(watch);
     for (;;) {
         struct pollfd waits[] = {
             {.fd = watch->stop_descriptor, .events = POLLIN},
             {.fd = watch->socket, .events = events},
         };
+        const int64_t begun_ns = clock_monotonic_ns();
         const int ready_count = poll(waits, 2, QUEUE_LOOK_MS);
         if (ready_count > 0 && waits[0].revents != 0) return OUTCOME_STOPPED;
         if (ready_count > 0) return OUTCOME_ANSWERED;
-        look_at_server(watch, &patience);
-        if (clock_monotonic_ns() >= deadline_ns) return is_overloaded(&patience) ? OUTCOME_SLOW : OUTCOME_FAILED;
+        look_at_server(watch, patience);
+        const int64_t passed_ns = clock_monotonic_ns() - begun_ns;
+        patience->left_ns -= passed_ns < QUEUE_LOOK_NS_MAX ? passed_ns : QUEUE_LOOK_NS_MAX;
+        if (patience->left_ns <= 0) return is_overloaded(patience) ? OUTCOME_SLOW : OUTCOME_FAILED;
     }
 }
 
-static enum outcome connect_once(const struct port_watch *watch, int64_t deadline_ns) {
+/* Where nobody listens any more, that is the server's failure. Otherwise no connection can be made from here, because no port is
+ * free, an interface is down or a rule forbids it: others may be served, and a server that is started anew is not reached either. */
+static enum outcome connect_failed(struct port_watch *watch, int error) {
+    watch->connect_error = error;
+    return error == ECONNREFUSED ? OUTCOME_FAILED : OUTCOME_UNREACHABLE;
+}
+
+static enum outcome connect_once(struct port_watch *watch, struct patience *patience) {
     if (connect(watch->socket, (const struct sockaddr *)&watch->address, watch->address_size) == 0) {
         return OUTCOME_ANSWERED;
     }
-    if (errno != EINPROGRESS) return OUTCOME_FAILED;
-    const enum outcome waited = wait_for(watch, POLLOUT, deadline_ns);
+    if (errno != EINPROGRESS) return connect_failed(watch, errno);
+    const enum outcome waited = wait_for(watch, POLLOUT, patience);
     if (waited != OUTCOME_ANSWERED) return waited;
     int error = 0;
     socklen_t size = sizeof error;
     (void)getsockopt(watch->socket, SOL_SOCKET, SO_ERROR, &error, &size);
-    return error == 0 ? OUTCOME_ANSWERED : OUTCOME_FAILED;
+    return error == 0 ? OUTCOME_ANSWERED : connect_failed(watch, error);
 }
 
 /* The server's first frame, whose header is all that is looked at. */
-static enum outcome settings_receive(const struct port_watch *watch, int64_t deadline_ns) {
+static enum outcome settings_receive(const struct port_watch *watch, struct patience *patience) {
     if (send(watch->socket, greeting, GREETING_BYTES, MSG_NOSIGNAL) != (ssize_t)GREETING_BYTES) return OUTCOME_SLOW;
     unsigned char header[FRAME_HEADER_BYTES];
     size_t received = 0;
     while (received < sizeof header) {
-        const enum outcome waited = wait_for(watch, POLLIN, deadline_ns);
+        const enum outcome waited = wait_for(watch, POLLIN, patience);
         if (waited != OUTCOME_ANSWERED) return waited;
         const ssize_t size = recv(watch->socket, header + received, sizeof header - received, 0);
         if (size <= 0) return OUTCOME_SLOW; /* accepted, and closed because there are too many */
@@ -161,9 +180,9 @@ static enum outcome settings_receive(const struct port_watch *watch, int64_t dea
 
 /* A server that reads the end of a client that has not even begun a handshake hangs up, and has nothing to log. The kernel
  * does not do that for a connection that nobody has accepted. */
-static enum outcome end_receive(const struct port_watch *watch, int64_t deadline_ns) {
+static enum outcome end_receive(const struct port_watch *watch, struct patience *patience) {
     if (shutdown(watch->socket, SHUT_WR) != 0) return OUTCOME_FAILED;
-    const enum outcome waited = wait_for(watch, POLLIN, deadline_ns);
+    const enum outcome waited = wait_for(watch, POLLIN, patience);
     if (waited != OUTCOME_ANSWERED) return waited;
     char byte;
     const ssize_t size = recv(watch->socket, &byte, sizeof byte, 0);
@@ -176,11 +195,11 @@ static void disconnect(const struct port_watch *watch) {
     (void)connect(watch->socket, &nowhere, sizeof nowhere);
 }
 
-static enum outcome probe(const struct port_watch *watch) {
-    const int64_t deadline_ns = clock_monotonic_ns() + watch->timeout_ms * NANOSECONDS_PER_MILLISECOND;
-    enum outcome outcome = connect_once(watch, deadline_ns);
+static enum outcome probe(struct port_watch *watch) {
+    struct patience patience = patience_of(watch);
+    enum outcome outcome = connect_once(watch, &patience);
     if (outcome == OUTCOME_ANSWERED) {
-        outcome = watch->is_encrypted ? end_receive(watch, deadline_ns) : settings_receive(watch, deadline_ns);
+        outcome = watch->is_encrypted ? end_receive(watch, &patience) : settings_receive(watch, &patience);
     }
     disconnect(watch);
     return outcome;
@@ -199,6 +218,17 @@ static bool pause_for(const struct port_watch *watch, int64_t pause_ms) {
     }
 }
 
+static void slow_tell(struct port_watch *watch, enum outcome outcome) {
+    atomic_fetch_add_explicit(&watch->slow_count, 1, memory_order_relaxed);
+    if (outcome == OUTCOME_UNREACHABLE) {
+        log_warn("no connection to the own port can be made from here", "problem",
+                 strerrordesc_np(watch->connect_error));
+    } else {
+        log_warn("the server is overloaded: the own port does not answer in time", "timeout_ms",
+                 log_number(watch->timeout_ms));
+    }
+}
+
 /* Several connections, one after the other without a pause but what is left of a failed one's time. False: the port has
  * failed too often in a row, or the watch is to end. */
 static bool look(struct port_watch *watch) {
@@ -206,10 +236,8 @@ static bool look(struct port_watch *watch) {
         const int64_t begun_ns = clock_monotonic_ns();
         const enum outcome outcome = probe(watch);
         if (outcome == OUTCOME_STOPPED) return false;
-        if (outcome == OUTCOME_SLOW) {
-            atomic_fetch_add_explicit(&watch->slow_count, 1, memory_order_relaxed);
-            log_warn("the server is overloaded: the own port does not answer in time", "timeout_ms",
-                     log_number(watch->timeout_ms));
+        if (outcome == OUTCOME_SLOW || outcome == OUTCOME_UNREACHABLE) {
+            slow_tell(watch, outcome);
             return true;
         }
         if (outcome == OUTCOME_ANSWERED) {
@@ -268,8 +296,8 @@ static result address_find(struct port_watch *watch, const struct port_watch_opt
         if (watch->socket < 0) continue;
         memcpy(&watch->address, at->ai_addr, at->ai_addrlen);
         watch->address_size = at->ai_addrlen;
-        const int64_t deadline_ns = clock_monotonic_ns() + watch->timeout_ms * NANOSECONDS_PER_MILLISECOND;
-        if (connect_once(watch, deadline_ns) == OUTCOME_ANSWERED) {
+        struct patience patience = patience_of(watch);
+        if (connect_once(watch, &patience) == OUTCOME_ANSWERED) {
             disconnect(watch);
             outcome = RESULT_OK;
         } else {

@@ -5,7 +5,8 @@
  * server's first frame (SETTINGS); where connections are encrypted, it says that it has nothing to say and waits for the
  * server to hang up. Either takes a server that accepts. Enough failures in a row, and the daemon hears of it. A server that
  * accepts others meanwhile (its sockets' queues say so) is flooded, not deaf, and that is no failure; neither is it one when the
- * threads that accept have not slept for most of that time: they are overloaded, and accept when they come to it.
+ * threads that accept have not slept for most of that time: they are overloaded, or wait for a disk, and accept when they come to
+ * it. Time in which the watch did not run itself (the process was stopped, the machine stood still or had no core) is nobody's.
  *
  * The watch holds one socket from the start to the end and connects it anew each time: when there are no descriptors left it
  * needs none. A port that has never answered is not watched, because an address that cannot be reached from here says nothing
@@ -36,7 +37,7 @@ struct port_watch_options {
 
 struct port_watch_counts {
     uint64_t answered_count;
-    uint64_t slow_count;   /* no answer in time, but the server has accepted, or is overloaded */
+    uint64_t slow_count;   /* no answer in time, but the server has accepted, or is overloaded, or cannot be reached from here */
     uint64_t failed_count; /* nor that */
 };
 

@@ -25,16 +25,21 @@ static char state_of(int tasks, const char *id, const char *name_begin) {
     return strncmp(name + 1, name_begin, strlen(name_begin)) == 0 ? name_end[2] : 0;
 }
 
-bool threads_all_run(const char *name_begin) {
+/* D is who waits for a page of a file, or for memory that the kernel has to find first. */
+static bool is_busy(char state) {
+    return state == 'R' || state == 'D';
+}
+
+bool threads_all_busy(const char *name_begin) {
     DIR *tasks = opendir("/proc/self/task");
     if (tasks == NULL) return false;
     size_t found_count = 0;
-    size_t running_count = 0;
+    size_t busy_count = 0;
     for (struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks)) {
         const char state = entry->d_name[0] == '.' ? 0 : state_of(dirfd(tasks), entry->d_name, name_begin);
         if (state != 0) found_count++;
-        if (state == 'R') running_count++;
+        if (is_busy(state)) busy_count++;
     }
     (void)closedir(tasks);
-    return found_count > 0 && running_count == found_count;
+    return found_count > 0 && busy_count == found_count;
 }

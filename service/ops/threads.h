@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Whether all threads whose names begin so are at work or wait for a processor, and there is one. */
-bool threads_all_run(const char *name_begin);
+/* Whether all threads whose names begin so are at work, or wait for a processor or a disk, and there is one. */
+bool threads_all_busy(const char *name_begin);
 
 #endif

@@ -17,9 +17,11 @@ DESCRIPTORS_MAX = 96
 # Documented: 14 seconds after the port went deaf at the latest, and a second for open calls; three times that for a machine
 # that has other things to do.
 DEAF_SECONDS_MAX = 45
-# Longer than it takes to call a port deaf, and than one connection of the watch may take.
+# Longer than it takes to call a port deaf.
 BUSY_SECONDS = 15
-STOPPED_SECONDS = 6
+# How processes are stopped again and again, and for how long they run between: longer than a connection of the watch may take, as
+# when a virtual machine is moved; and as by a quota of two hundredths of a core.
+STOPS = {"stopped": (4.5, 0.005), "starved": (0.098, 0.002)}
 
 
 class PortWatchTest(unittest.TestCase):
@@ -100,13 +102,17 @@ class PortWatchTest(unittest.TestCase):
     def test_a_busy_daemon_goes_on(self):
         """Connections that come and go, and calls."""
         daemon = self.start()
-        # This one stands still for a while, as when a virtual machine is moved: longer than its watch gives a connection.
-        stopped = self.start(data=self.data + "-stopped")
-        stopped.process.send_signal(signal.SIGSTOP)
-        resume = threading.Timer(STOPPED_SECONDS, stopped.process.send_signal, [signal.SIGCONT])
-        resume.start()
-        self.addCleanup(resume.join)
+        others = [self.start(data=f"{self.data}-{name}") for name in STOPS]
+        for other in others:
+            self.wait_until_watched(other)
         end = time.monotonic() + BUSY_SECONDS
+
+        def stop(process, stopped_seconds, running_seconds):
+            while time.monotonic() < end:
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(stopped_seconds)
+                process.send_signal(signal.SIGCONT)
+                time.sleep(running_seconds)
 
         def connect(failures):
             try:
@@ -120,13 +126,14 @@ class PortWatchTest(unittest.TestCase):
 
         failures = []
         threads = [threading.Thread(target=connect, args=(failures,)) for _ in range(3)]
+        threads += [threading.Thread(target=stop, args=(other.process, *times)) for other, times in zip(others, STOPS.values())]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         self.assertEqual([], failures, daemon.log_text())
-        self.assertEqual(0, self.head(stopped.address))
-        for each in (daemon, stopped):
+        for each in (daemon, *others):
+            self.assertEqual(0, self.head(each.address), each.log_text())
             self.assertNotIn("no longer answers", each.log_text())
             self.assertEqual(0, each.stop())
 
