@@ -51,7 +51,7 @@ soak: setup-test ## a million random operations of the whole API against a refer
 	@DAYBOOK_API_OPERATIONS=$(OPERATIONS) tools/soak
 
 soak-load: build setup-test ## MINUTES (30) of mixed load: memory, descriptors, threads and the log's growth stay as they should
-	@tests/soak/soak.sh $(MINUTES)
+	@tests/support/python.sh tests/soak/soak.py $(MINUTES)
 
 demo: setup ## the shop: a catalog sells, an inventory reacts; DATA=path takes a CSV of real sales
 	@$(BAZEL) build //service:daybookd //examples/shop/...
@@ -62,22 +62,22 @@ bench: setup ## speed against gRPC echo, UmaDB and Redis, in one run; SUITE=core
 
 crash: setup-test ## kill -9 a hundred times under load; every acknowledged event must be there
 	@$(BAZEL) build //tests/torture:all //service:daybookd
-	@tests/torture/run.sh torture.py --only kill --rounds $(ROUNDS)
+	@tests/support/python.sh tests/torture/torture.py --only kill --rounds $(ROUNDS)
 
 torture: setup-test ## kills, failing disks, power cuts, damaged files for MINUTES (30); nothing acknowledged may be lost
 	@$(BAZEL) build $(if $(SANITIZER),--config=$(SANITIZER)) //tests/torture:all //service:daybookd
-	@tests/torture/run.sh torture.py --minutes $(MINUTES) $(if $(SANITIZER),--sanitizer $(SANITIZER))
+	@tests/support/python.sh tests/torture/torture.py --minutes $(MINUTES) $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
 torture-proof: setup-test ## breaks the daemon's promises on purpose: torture must notice each
 	@$(BAZEL) build //tests/torture:all //service:daybookd
-	@tests/torture/run.sh torture.py --prove
+	@tests/support/python.sh tests/torture/torture.py --prove
 
 nth-fault: setup-test ## each call on a file and each allocation of the daemon fails, once and for ever, one after the other
 	@$(BAZEL) build //tests/torture:all //service:daybookd
-	@tests/torture/run.sh nth_fault.py
+	@tests/support/python.sh tests/torture/nth_fault.py
 
 attack: build setup-test ## hostile clients of every kind: memory stays within its bounds, others are served, the daemon recovers
-	@tests/attack/run.sh
+	@tests/support/python.sh tests/attack/attack.py
 
 image: build ## the container image, with buildah
 	@deploy/image/build.sh

@@ -1,7 +1,8 @@
 """HTTP/2 that nobody should speak, by h2spec: the daemon fails in no case in which gRPC's core alone does not fail, too, and
 serves afterwards as before.
 
-The cases in which the core fails are in h2spec_baseline.txt. `run.sh h2spec_test.py --measure` prints them anew.
+The cases in which the core fails are in h2spec_baseline.txt, which `tests/support/python.sh tests/http2/h2spec_test.py --measure`
+prints anew.
 """
 
 import os

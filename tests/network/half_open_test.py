@@ -2,8 +2,8 @@
 within its documented time, nothing of them is left, the clients notice too, and go on when the link is there again: nothing
 is lost, nothing is there twice.
 
-There are two hosts, each with a daemon and clients of the other's; see link.py. `run.sh half_open_test.py --defaults` measures
-the times that daemon and command have when nobody sets them.
+There are two hosts, each with a daemon and clients of the other's; see link.py. The times that daemon and command have when nobody
+sets them are measured by `tests/support/python.sh tests/network/half_open_test.py --defaults`.
 """
 
 import json
