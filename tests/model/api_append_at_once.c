@@ -17,10 +17,8 @@ struct entrant {
 
 static void start(struct api_world *world, struct entrant *entrant) {
     const upb_StringView encoded = api_append_encode(world, &entrant->append);
-    entrant->call = raw_call_start(world->rooms.channels[api_below(world, API_CLIENTS_COUNT)], METHOD_APPEND,
-                                   RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(entrant->call, encoded.data, encoded.size));
-    raw_call_half_close(entrant->call);
+    entrant->call = raw_call_request(world->rooms.channels[api_below(world, API_CLIENTS_COUNT)], METHOD_APPEND,
+                                     encoded.data, encoded.size);
 }
 
 static void finish(struct api_world *world, struct entrant *entrant) {

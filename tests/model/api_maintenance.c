@@ -10,11 +10,7 @@
 
 /* Waits for its end, which must be a good one. A compaction ends with a new index: another one may be in its way. */
 static const char *end(struct raw_call **call, bool may_be_refused) {
-    uint64_t responses_count = 0;
-    for (struct raw_bytes bytes = raw_call_receive(*call); bytes.data != NULL; bytes = raw_call_receive(*call)) {
-        responses_count++;
-        free(bytes.data);
-    }
+    const size_t responses_count = raw_call_drain(*call);
     struct answer answer = answer_of(*call);
     const bool is_refused = may_be_refused && answer.status.code == DAYBOOK_ABORTED;
     const char *outcome =

@@ -214,10 +214,7 @@ const void *api_response(struct api_world *world, const struct answer *answer, c
 struct raw_call *api_stream(struct api_world *world, const char *method, const void *request,
                             const upb_MiniTable *layout) {
     const upb_StringView encoded = encode(world, request, layout);
-    struct raw_call *call = raw_call_start(any_channel(world), method, RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(call, encoded.data, encoded.size));
-    raw_call_half_close(call);
-    return call;
+    return raw_call_request(any_channel(world), method, encoded.data, encoded.size);
 }
 
 const char *api_expect(const struct answer *answer, int code, const char *reason) {

@@ -144,6 +144,15 @@ void raw_call_half_close(struct raw_call *call) {
     run(call, &operation, 1);
 }
 
+struct raw_call *raw_call_request(struct raw_channel *channel, const char *path, const void *request,
+                                  size_t request_size) {
+    struct raw_call *call = raw_call_start(channel, path, RAW_TIMEOUT_NONE, NULL);
+    /* A call that has ended already says so by its status. */
+    (void)raw_call_send(call, request, request_size);
+    raw_call_half_close(call);
+    return call;
+}
+
 static grpc_op headers_operation(struct raw_call *call) {
     call->has_headers = true;
     return (grpc_op){.op = GRPC_OP_RECV_INITIAL_METADATA,
@@ -175,6 +184,15 @@ struct raw_bytes raw_call_receive(struct raw_call *call) {
     grpc_byte_buffer_reader_destroy(&reader);
     grpc_byte_buffer_destroy(buffer);
     return bytes;
+}
+
+size_t raw_call_drain(struct raw_call *call) {
+    size_t count = 0;
+    for (char *data = raw_call_receive(call).data; data != NULL; data = raw_call_receive(call).data) {
+        free(data);
+        count++;
+    }
+    return count;
 }
 
 static struct raw_bytes find(const grpc_metadata_array *metadata, const char *key, size_t index) {
@@ -236,9 +254,7 @@ void raw_call_free(struct raw_call *call) {
 
 struct raw_status raw_unary(struct raw_channel *channel, const char *path, const void *request, size_t request_size,
                             struct raw_bytes *ret_response) {
-    struct raw_call *call = raw_call_start(channel, path, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(call, request, request_size);
-    raw_call_half_close(call);
+    struct raw_call *call = raw_call_request(channel, path, request, request_size);
     struct raw_bytes response = raw_call_receive(call);
     struct raw_status status = raw_call_finish(call);
     if (ret_response != NULL)

@@ -56,12 +56,19 @@ struct raw_call *raw_call_start(struct raw_channel *channel, const char *path, u
 struct raw_call *raw_call_start_with(struct raw_channel *channel, const char *path, uint32_t timeout_ms,
                                      const struct raw_header *headers, size_t headers_count);
 
+/* Starts a call that has no deadline, with its one request. */
+struct raw_call *raw_call_request(struct raw_channel *channel, const char *path, const void *request,
+                                  size_t request_size);
+
 /* False: the call has ended. */
 bool raw_call_send(struct raw_call *call, const void *data, size_t size);
 void raw_call_half_close(struct raw_call *call);
 
 /* The next message; without data when there is none any more. */
 struct raw_bytes raw_call_receive(struct raw_call *call);
+
+/* Receives all messages that are left, and drops them. Returns how many there were. */
+size_t raw_call_drain(struct raw_call *call);
 
 /* Waits for the server's headers. */
 void raw_call_receive_headers(struct raw_call *call);

@@ -207,10 +207,7 @@ static void fail_with_some(void *context, daybook_server_call *call, const fixtu
 }
 
 static struct raw_call *start_unary(struct fixture *fixture) {
-    struct raw_call *call = raw_call_start(fixture->channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(call, "", 0);
-    raw_call_half_close(call);
-    return call;
+    return raw_call_request(fixture->channel, FIXTURE_UNARY, "", 0);
 }
 
 Test(server_context, a_reply_has_headers_and_trailers) {

@@ -31,10 +31,7 @@ static void answer_all(struct held *held) {
 }
 
 static struct raw_call *start(struct fixture *fixture, const char *request, size_t request_size) {
-    struct raw_call *call = raw_call_start(fixture->channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(call, request, request_size));
-    raw_call_half_close(call);
-    return call;
+    return raw_call_request(fixture->channel, FIXTURE_UNARY, request, request_size);
 }
 
 static void end(struct raw_call *call, daybook_code code) {

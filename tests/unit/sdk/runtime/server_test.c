@@ -159,9 +159,7 @@ Test(server, a_group_of_replies_reaches_every_client) {
     struct raw_call *calls[100];
     struct raw_bytes request = fixture_encode("together");
     for (int i = 0; i < 100; i++) {
-        calls[i] = raw_call_start(fixture.channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-        raw_call_send(calls[i], request.data, request.size);
-        raw_call_half_close(calls[i]);
+        calls[i] = raw_call_request(fixture.channel, FIXTURE_UNARY, request.data, request.size);
     }
     cr_assert_eq(answer_parked(&parking, 100), 100);
     for (int i = 0; i < 100; i++) {
@@ -178,9 +176,7 @@ Test(server, a_reply_to_a_client_that_has_gone_is_lost_without_harm) {
     struct fixture fixture;
     fixture_open(&fixture, (struct fixture_handlers){.unary = park}, &parking, 1);
     struct raw_bytes request = fixture_encode("gone");
-    struct raw_call *call = raw_call_start(fixture.channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(call, request.data, request.size);
-    raw_call_half_close(call);
+    struct raw_call *call = raw_call_request(fixture.channel, FIXTURE_UNARY, request.data, request.size);
     pthread_mutex_lock(&parking.mutex);
     while (parking.count == 0) pthread_cond_wait(&parking.changed, &parking.mutex);
     pthread_mutex_unlock(&parking.mutex);
@@ -188,9 +184,7 @@ Test(server, a_reply_to_a_client_that_has_gone_is_lost_without_harm) {
     cr_assert_eq(raw_call_finish(call).code, DAYBOOK_CANCELLED);
     raw_call_free(call);
     /* The connection still works, so the reset of the first stream has come before the second call. */
-    struct raw_call *second = raw_call_start(fixture.channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(second, request.data, request.size);
-    raw_call_half_close(second);
+    struct raw_call *second = raw_call_request(fixture.channel, FIXTURE_UNARY, request.data, request.size);
     cr_assert_eq(answer_parked(&parking, 2), 2);
     cr_assert(fixture_is_text(raw_call_receive(second), "gone"));
     cr_assert_eq(raw_call_finish(second).code, DAYBOOK_OK);
@@ -232,9 +226,7 @@ Test(server, a_deadline_passes_while_the_handler_thinks) {
     struct fixture fixture;
     fixture_open(&fixture, (struct fixture_handlers){.unary = park}, &parking, 1);
     /* The first call connects, so that the second does not spend its time on that. */
-    struct raw_call *first = raw_call_start(fixture.channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(first, "", 0);
-    raw_call_half_close(first);
+    struct raw_call *first = raw_call_request(fixture.channel, FIXTURE_UNARY, "", 0);
     answer_parked(&parking, 1);
     cr_assert(fixture_is_text(raw_call_receive(first), ""));
     cr_assert_eq(raw_call_finish(first).code, DAYBOOK_OK);
@@ -462,9 +454,7 @@ static void *drain(void *argument) {
 
 static struct raw_call *start_text(struct raw_channel *channel, const char *text) {
     struct raw_bytes request = fixture_encode(text);
-    struct raw_call *call = raw_call_start(channel, FIXTURE_UNARY, RAW_TIMEOUT_NONE, NULL);
-    raw_call_send(call, request.data, request.size);
-    raw_call_half_close(call);
+    struct raw_call *call = raw_call_request(channel, FIXTURE_UNARY, request.data, request.size);
     free(request.data);
     return call;
 }

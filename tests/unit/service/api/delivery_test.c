@@ -8,9 +8,7 @@
 TestSuite(delivery, .init = rooms_open, .fini = rooms_close);
 
 static struct raw_call *subscription_start(void) {
-    struct raw_call *call = raw_call_start(rooms.channel, METHOD_SUBSCRIBE, RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(call, "", 0));
-    raw_call_half_close(call);
+    struct raw_call *call = raw_call_request(rooms.channel, METHOD_SUBSCRIBE, "", 0);
     const struct raw_bytes first = raw_call_receive(call);
     cr_assert_not_null(first.data);
     free(first.data);
@@ -51,9 +49,7 @@ Test(delivery, a_read_and_clients_that_go_may_cross) {
     enum { ROUNDS_COUNT = 300 };
     rooms_append_one("s", "T");
     for (size_t round = 0; round < ROUNDS_COUNT; round++) {
-        struct raw_call *call = raw_call_start(rooms.channel, METHOD_READ, RAW_TIMEOUT_NONE, NULL);
-        cr_assert(raw_call_send(call, "", 0));
-        raw_call_half_close(call);
+        struct raw_call *call = raw_call_request(rooms.channel, METHOD_READ, "", 0);
         if (round % 3 == 0) free(raw_call_receive(call).data);
         raw_call_cancel(call);
         const int code = raw_call_finish(call).code;

@@ -63,10 +63,7 @@ static void teardown(void) {
 TestSuite(lists, .init = setup, .fini = teardown);
 
 static struct raw_call *call_start(void) {
-    struct raw_call *call = raw_call_start(channel, "/daybook.v1.EventStore/ListTypes", RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(call, "", 0));
-    raw_call_half_close(call);
-    return call;
+    return raw_call_request(channel, "/daybook.v1.EventStore/ListTypes", "", 0);
 }
 
 /* Whether the call was answered, else it was refused. */

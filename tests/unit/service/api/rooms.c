@@ -19,6 +19,7 @@
 /* Small enough for sanitizers, whose own maps leave little address space. */
 #define MAP_BYTES        MIB(256)
 #define EVENTS_COUNT_MAX 4096
+#define ABANDONED_COUNT  10
 
 struct rooms rooms;
 
@@ -205,15 +206,20 @@ const daybook_v1_RecordedEvent **rooms_read(const daybook_v1_ReadRequest *reques
 }
 
 struct answer rooms_stream_end(const char *method, upb_StringView request) {
-    struct raw_call *call = raw_call_start(rooms.channel, method, RAW_TIMEOUT_NONE, NULL);
-    cr_assert(raw_call_send(call, request.data, request.size));
-    raw_call_half_close(call);
-    for (;;) {
-        const struct raw_bytes message = raw_call_receive(call);
-        if (message.data == NULL) break;
-        free(message.data);
-    }
+    struct raw_call *call = raw_call_request(rooms.channel, method, request.data, request.size);
+    (void)raw_call_drain(call);
     const struct answer answer = answer_of(call);
     raw_call_free(call);
     return answer;
+}
+
+void rooms_stream_abandon(const char *method) {
+    for (int round = 0; round < ABANDONED_COUNT; round++) {
+        struct raw_call *call = raw_call_request(rooms.channel, method, "", 0);
+        if (round % 2 == 0) free(raw_call_receive(call).data);
+        raw_call_cancel(call);
+        (void)raw_call_drain(call);
+        (void)raw_call_finish(call);
+        raw_call_free(call);
+    }
 }
