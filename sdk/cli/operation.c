@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "sdk/cli/print.h"
 #include "sdk/cli/progress.h"
 
 /* -1, or the exit code. */
@@ -13,8 +14,13 @@ static int response_show(const struct common *common, const struct operation *op
         if (!json_line(operation->to_json(response))) return common_out_of_memory();
         return fflush(stdout) == 0 ? -1 : EXIT_OUTPUT;
     }
+    if (read.lines_count > 0) progress_end(progress);
+    for (size_t index = 0; index < read.lines_count; index++) {
+        print_plain(stdout, read.lines[index]);
+        (void)putchar('\n');
+    }
     if (read.all_count > 0) progress_show(progress, read.done_count, read.all_count);
-    return -1;
+    return fflush(stdout) == 0 ? -1 : EXIT_OUTPUT;
 }
 
 int operation_follow(const struct common *common, daybook_stream *stream, const daybook_status *status,

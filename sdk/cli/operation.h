@@ -7,9 +7,13 @@
 #include "sdk/cli/common.h"
 #include "sdk/cli/json.h"
 
+/* What a response says to the terminal. */
 struct operation_progress {
     uint64_t done_count;
     uint64_t all_count; /* 0: it has not begun */
+    /* What it has found, a line each; the response's. */
+    const upb_StringView *lines;
+    size_t lines_count;
 };
 
 struct operation {
