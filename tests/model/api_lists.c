@@ -27,7 +27,7 @@ static void stream_compare(const struct reference *reference, const daybook_v1_S
     static const int32_t states[] = {daybook_v1_STREAM_STATE_ACTIVE, daybook_v1_STREAM_STATE_DELETED,
                                      daybook_v1_STREAM_STATE_TOMBSTONED};
     const struct reference_stream *stream = &reference->streams[index];
-    const uint64_t first = stream->first_revision > 1 ? stream->first_revision : 1;
+    const uint64_t first = reference_first_revision(reference, index);
     const bool is_readable = stream->state == REFERENCE_ACTIVE && first <= stream->revision;
     cr_assert(answer_text_is(daybook_v1_Stream_name(told), reference_streams[index]));
     cr_assert_eq(daybook_v1_Stream_state(told), states[stream->state]);
@@ -36,9 +36,10 @@ static void stream_compare(const struct reference *reference, const daybook_v1_S
     cr_assert_eq(daybook_v1_Stream_events_count(told), is_readable ? stream->revision - first + 1 : 0);
     const daybook_v1_StreamSettings *settings = daybook_v1_Stream_settings(told);
     if (settings == NULL) {
-        cr_assert(stream->max_count == 0 && stream->truncate_before == 0);
+        cr_assert(stream->max_age_seconds == 0 && stream->max_count == 0 && stream->truncate_before == 0);
         return;
     }
+    cr_assert_eq(daybook_v1_StreamSettings_max_age_seconds(settings), stream->max_age_seconds);
     cr_assert_eq(daybook_v1_StreamSettings_max_count(settings), stream->max_count);
     cr_assert_eq(daybook_v1_StreamSettings_truncate_before(settings), stream->truncate_before);
 }

@@ -1,5 +1,5 @@
 /* The model test of the whole API: random operations of several clients against a real server on a real store, through
- * restarts, every answer compared with a reference of plain arrays (api_reference.h).
+ * restarts, every answer compared with a reference of plain arrays (api_reference.h). Time passes when the test lets it.
  *
  * DAYBOOK_TEST_SEED replays a run; DAYBOOK_API_OPERATIONS makes it longer (`make soak`): every 10,000 operations begin with
  * an empty store, because the reference scans. */
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/model/api_world.h"
+#include "tests/support/wall_clock.h"
 
 #define OPERATIONS_COUNT   10000
 #define OUTCOMES_COUNT_MAX 12
@@ -44,6 +45,7 @@ static struct operation operations[] = {
     {.name = "update settings", .weight = 20, .run = api_run_settings},
     {.name = "delete a stream", .weight = 12, .run = api_run_delete},
     {.name = "erase events", .weight = 20, .run = api_run_erase},
+    {.name = "let time pass", .weight = 20, .run = api_run_pass},
     {.name = "remove by retention", .weight = 6, .run = api_run_retention},
     {.name = "compact", .weight = 5, .run = api_run_compact},
     {.name = "reindex", .weight = 5, .run = api_run_reindex},
@@ -101,6 +103,7 @@ static void operation_run(struct api_world *world) {
 /* A store from its first event on. */
 static void episode(struct api_world *world, uint64_t operations_count) {
     world->reference = reference_new();
+    wall_clock_set(world->reference->now_ns);
     world->rooms.directory = temporary_directory_make();
     world->kept_count = 0;
     api_rooms_open(&world->rooms);

@@ -66,6 +66,7 @@ uint64_t reference_check_record(struct reference *reference, struct bytes encode
     struct reference_event *event = &reference->events[record.position - 1];
     cr_assert(bytes_equal(record.stream, bytes_of_text(reference_streams[event->stream])));
     cr_assert_eq(record.revision, event->revision);
+    cr_assert_eq(record.recorded_ns, event->recorded_ns, "the time of position %" PRIu64, record.position);
     if (event->event.id == NULL && event->is_of_system) own_learn(reference, event, &record, &fields);
     if (event->event.id == NULL) id_learn(reference, event, fields.id);
     if (may_be_old && event->is_erased && record.erasure.size == 0) {

@@ -6,6 +6,8 @@
 
 #include "daybook/status.h"
 
+#define NANOSECONDS_PER_SECOND INT64_C(1000000000)
+
 const char *const reference_streams[REFERENCE_STREAMS_COUNT + 1] = {
     "order-1",    "order-2", "order-22", "order", "cart-1",  "cart-2",   "c",
     "customer-1", "o",       "order-",   "stock", "stock-1", "$erasures"};
@@ -19,7 +21,7 @@ struct reference *reference_new(void) {
     cr_assert_not_null(arena);
     struct reference *reference = upb_Arena_Malloc(arena, sizeof *reference);
     cr_assert_not_null(reference);
-    *reference = (struct reference){.arena = arena};
+    *reference = (struct reference){.arena = arena, .now_ns = REFERENCE_BEGIN_NS};
     reference->events = calloc(REFERENCE_EVENTS_COUNT_MAX, sizeof *reference->events);
     cr_assert_not_null(reference->events);
     for (uint32_t index = 0; index < REFERENCE_CONSUMERS_COUNT; index++) {
@@ -90,8 +92,77 @@ bool reference_matches(const struct reference_event *event, const struct referen
     return any;
 }
 
+/* --- What may be shown. -------------------------------------------------------------------------------------------------- */
+
+static bool is_too_old(const struct reference_event *event, uint64_t max_age_seconds, int64_t now_ns) {
+    return max_age_seconds > 0 && event->recorded_ns < now_ns - (int64_t)max_age_seconds * NANOSECONDS_PER_SECOND;
+}
+
+static bool shows_at(const struct reference *reference, const struct reference_event *event, int64_t now_ns) {
+    const struct reference_stream *stream = &reference->streams[event->stream];
+    if (event->is_of_system) return true;
+    return event->revision >= stream->first_revision && !is_too_old(event, stream->max_age_seconds, now_ns);
+}
+
 bool reference_shows(const struct reference *reference, const struct reference_event *event) {
-    return event->is_of_system || event->revision >= reference->streams[event->stream].first_revision;
+    return shows_at(reference, event, reference->now_ns);
+}
+
+/* The first revision of a stream that is not too old at a time; one after the last: all are. */
+static uint64_t first_young(const struct reference *reference, uint32_t stream, uint64_t max_age_seconds,
+                            int64_t now_ns) {
+    for (uint64_t index = 0; index < reference->head; index++) {
+        const struct reference_event *event = &reference->events[index];
+        if (event->stream == stream && !is_too_old(event, max_age_seconds, now_ns)) return event->revision;
+    }
+    return reference->streams[stream].revision + 1;
+}
+
+uint64_t reference_first_revision(const struct reference *reference, uint32_t stream) {
+    const uint64_t limit = reference->streams[stream].first_revision;
+    const uint64_t young =
+        first_young(reference, stream, reference->streams[stream].max_age_seconds, reference->now_ns);
+    return young > limit ? young : limit;
+}
+
+/* Notes of those events of a stream below a revision that are shown until now that they disappear. */
+static void note_hidden(struct reference *reference, uint32_t stream, uint64_t first_revision) {
+    for (uint64_t index = 0; index < reference->head; index++) {
+        struct reference_event *event = &reference->events[index];
+        if (event->stream != stream || event->revision >= first_revision || !reference_shows(reference, event))
+            continue;
+        if (!event->is_of_system) event->changed_at = reference->operation;
+    }
+}
+
+void reference_hide(struct reference *reference, uint32_t stream, uint64_t first_revision) {
+    if (first_revision <= reference->streams[stream].first_revision) return;
+    note_hidden(reference, stream, first_revision);
+    reference->streams[stream].first_revision = first_revision;
+}
+
+/* The time of a request that is written now: later than that of every append before it. */
+static int64_t request_ns(const struct reference *reference) {
+    return reference->now_ns > reference->recorded_last_ns ? reference->now_ns : reference->recorded_last_ns + 1;
+}
+
+void reference_limit_age(struct reference *reference, uint32_t stream, uint64_t max_age_seconds) {
+    const uint64_t max_age_before = reference->streams[stream].max_age_seconds;
+    if (max_age_before > 0) {
+        reference_hide(reference, stream, first_young(reference, stream, max_age_before, request_ns(reference)));
+    }
+    note_hidden(reference, stream, first_young(reference, stream, max_age_seconds, reference->now_ns));
+    reference->streams[stream].max_age_seconds = max_age_seconds;
+}
+
+void reference_pass(struct reference *reference, int64_t nanoseconds) {
+    const int64_t now_ns = reference->now_ns + nanoseconds;
+    for (uint32_t stream = 0; stream < REFERENCE_STREAMS_COUNT; stream++) {
+        const uint64_t max_age_seconds = reference->streams[stream].max_age_seconds;
+        if (max_age_seconds == 0) continue;
+        note_hidden(reference, stream, first_young(reference, stream, max_age_seconds, now_ns));
+    }
+    reference->now_ns = now_ns;
 }
 
 /* --- Appends. ------------------------------------------------------------------------------------------------------------ */
@@ -198,12 +269,13 @@ static void find_tombstones(const struct reference *reference, const struct refe
     }
 }
 
-/* Without a filter every position counts, whether its event is shown or not. */
+/* Without a filter every position counts, whether its event is shown or not. A request asks at its own time. */
 static uint64_t find_violation(const struct reference *reference, const struct reference_append *append) {
     for (uint64_t position = append->after + 1; position <= reference->head; position++) {
         const struct reference_event *event = reference_at(reference, position);
         if (append->none_match.count == 0) return position;
-        if (reference_shows(reference, event) && reference_matches(event, &append->none_match)) return position;
+        const bool is_shown = shows_at(reference, event, request_ns(reference));
+        if (is_shown && reference_matches(event, &append->none_match)) return position;
     }
     return 0;
 }
@@ -237,18 +309,26 @@ static void find_conflicts(struct reference *reference, const struct reference_a
     answer->code = DAYBOOK_ABORTED;
 }
 
+/* A request that writes. */
+static void begin(struct reference *reference) {
+    reference->appends_count++;
+    reference->recorded_last_ns = request_ns(reference);
+}
+
 /* The next event of a stream, which brings a deleted one back. */
 static struct reference_event *add(struct reference *reference, uint32_t stream) {
     cr_assert_lt(reference->head, REFERENCE_EVENTS_COUNT_MAX);
     struct reference_event *event = &reference->events[reference->head++];
-    *event = (struct reference_event){
-        .stream = stream, .revision = ++reference->streams[stream].revision, .append = reference->appends_count};
+    *event = (struct reference_event){.stream = stream,
+                                      .revision = ++reference->streams[stream].revision,
+                                      .append = reference->appends_count,
+                                      .recorded_ns = reference->recorded_last_ns};
     return event;
 }
 
 static void write_all(struct reference *reference, const struct reference_append *append,
                       struct reference_answer *answer) {
-    reference->appends_count++;
+    begin(reference);
     answer->results_count = append->writes_count;
     for (uint32_t write = 0; write < append->writes_count; write++) {
         const struct reference_write *asked = &append->writes[write];
@@ -290,20 +370,9 @@ struct reference_answer reference_append(struct reference *reference, const stru
 }
 
 uint64_t reference_append_own(struct reference *reference, uint32_t stream, const char *type) {
-    reference->appends_count++;
+    begin(reference);
     struct reference_event *event = add(reference, stream);
     event->event.type = type;
     event->is_of_system = true;
     return reference->head;
-}
-
-void reference_hide(struct reference *reference, uint32_t stream, uint64_t first_revision) {
-    if (first_revision <= reference->streams[stream].first_revision) return;
-    for (uint64_t index = 0; index < reference->head; index++) {
-        struct reference_event *event = &reference->events[index];
-        if (event->stream != stream || event->revision >= first_revision || !reference_shows(reference, event))
-            continue;
-        if (!event->is_of_system) event->changed_at = reference->operation;
-    }
-    reference->streams[stream].first_revision = first_revision;
 }

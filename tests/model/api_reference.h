@@ -26,6 +26,7 @@
 #define REFERENCE_CLAUSE_NAMES_MAX 3
 #define REFERENCE_CONFLICTS_MAX    (REFERENCE_WRITES_MAX * REFERENCE_WRITE_EVENTS_MAX + REFERENCE_CHECKS_MAX)
 #define REFERENCE_ID_BYTES         36
+#define REFERENCE_BEGIN_NS         INT64_C(1800000000123456789) /* by the wall clock */
 
 /* Several are prefixes of others. The last stream is the one of erasures. */
 extern const char *const reference_streams[REFERENCE_STREAMS_COUNT + 1];
@@ -128,7 +129,8 @@ struct reference_event {
     struct reference_new_event event;
     uint32_t stream;
     uint64_t revision;
-    uint64_t append; /* number of the request that wrote it */
+    uint64_t append;     /* number of the request that wrote it */
+    int64_t recorded_ns; /* the same of all events of a request, and later than those of the one before */
     bool is_of_system;
     bool is_erased;
     bool is_removed;         /* the retention has taken its bytes */
@@ -145,6 +147,7 @@ struct reference_stream {
     enum reference_state state;
     uint64_t first_revision; /* that may be shown */
     bool has_settings;       /* something was said of it besides its events */
+    uint64_t max_age_seconds;
     uint64_t max_count;
     uint64_t truncate_before;
 };
@@ -160,6 +163,8 @@ struct reference {
     uint64_t head;
     uint64_t appends_count;
     uint64_t operation; /* of the moment; the caller counts */
+    int64_t now_ns;     /* the wall clock */
+    int64_t recorded_last_ns;
     struct reference_stream streams[REFERENCE_STREAMS_COUNT + 1];
     struct reference_checkpoint checkpoints[REFERENCE_CONSUMERS_COUNT]; /* by name */
 };
@@ -188,6 +193,15 @@ uint64_t reference_append_own(struct reference *reference, uint32_t stream, cons
 
 /* Hides the stream's events below a revision, which is never taken back. */
 void reference_hide(struct reference *reference, uint32_t stream, uint64_t first_revision);
+
+/* Sets a stream's limit of age. What the one before has hidden stays hidden. */
+void reference_limit_age(struct reference *reference, uint32_t stream, uint64_t max_age_seconds);
+
+/* Time passes: what becomes too old is hidden. */
+void reference_pass(struct reference *reference, int64_t nanoseconds);
+
+/* The first revision of a stream that may be shown; one after the last: none may. */
+uint64_t reference_first_revision(const struct reference *reference, uint32_t stream);
 
 /* Whether an expectation holds. */
 bool reference_holds(const struct reference *reference, const struct reference_expectation *expectation);

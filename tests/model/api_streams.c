@@ -4,11 +4,14 @@
 
 #include "service/retention/retention.h"
 #include "tests/model/api_world.h"
+#include "tests/support/wall_clock.h"
 
 #define METHOD_UPDATE_STREAM_SETTINGS "/daybook.v1.EventStore/UpdateStreamSettings"
 #define METHOD_DELETE_STREAM          "/daybook.v1.EventStore/DeleteStream"
 #define METHOD_ERASE_EVENTS           "/daybook.v1.EventStore/EraseEvents"
 #define POSITIONS_COUNT_MAX           6
+#define AGE_SECONDS_MAX               200
+#define NANOSECONDS_PER_SECOND        INT64_C(1000000000)
 
 static struct reference_stream *stream_at(struct api_world *world, uint32_t stream) {
     return &world->reference->streams[stream];
@@ -39,6 +42,7 @@ static const char *conflict_expect(const struct answer *answer, const struct ref
 /* --- Settings. ----------------------------------------------------------------------------------------------------------- */
 
 struct settings {
+    uint64_t max_age_seconds;
     uint64_t max_count;
     uint64_t truncate_before;
 };
@@ -54,6 +58,7 @@ static daybook_v1_UpdateStreamSettingsRequest *settings_request(struct api_world
     if (expectation->expects == EXPECTS_REVISION) {
         daybook_v1_UpdateStreamSettingsRequest_set_expected_revision(request, expectation->revision);
     }
+    daybook_v1_StreamSettings_set_max_age_seconds(settings, asked->max_age_seconds);
     daybook_v1_StreamSettings_set_max_count(settings, asked->max_count);
     daybook_v1_StreamSettings_set_truncate_before(settings, asked->truncate_before);
     return request;
@@ -62,6 +67,7 @@ static daybook_v1_UpdateStreamSettingsRequest *settings_request(struct api_world
 static void settings_take(struct api_world *world, uint32_t index, const struct settings *asked) {
     struct reference_stream *stream = stream_at(world, index);
     stream->has_settings = true;
+    reference_limit_age(world->reference, index, asked->max_age_seconds);
     stream->max_count = asked->max_count;
     stream->truncate_before = asked->truncate_before;
     reference_hide(world->reference, index, asked->truncate_before);
@@ -75,6 +81,7 @@ const char *api_run_settings(struct api_world *world) {
     const struct reference_stream *stream = stream_at(world, index);
     const struct reference_expectation expectation = expectation_of(world, index);
     struct settings asked = {0};
+    if (api_one_in(world, 2)) asked.max_age_seconds = 1 + api_below(world, AGE_SECONDS_MAX);
     if (api_one_in(world, 3)) asked.max_count = 1 + api_below(world, stream->revision + 20);
     if (api_one_in(world, 3)) asked.truncate_before = api_below(world, stream->revision + 4);
     struct answer answer = api_call(world, METHOD_UPDATE_STREAM_SETTINGS, settings_request(world, &expectation, &asked),
@@ -90,6 +97,7 @@ const char *api_run_settings(struct api_world *world) {
         const daybook_v1_UpdateStreamSettingsResponse *response =
             api_response(world, &answer, &daybook_v1_UpdateStreamSettingsResponse_msginit);
         const daybook_v1_StreamSettings *now = daybook_v1_UpdateStreamSettingsResponse_settings(response);
+        cr_assert_eq(daybook_v1_StreamSettings_max_age_seconds(now), asked.max_age_seconds);
         cr_assert_eq(daybook_v1_StreamSettings_max_count(now), asked.max_count);
         cr_assert_eq(daybook_v1_StreamSettings_truncate_before(now), asked.truncate_before);
         settings_take(world, index, &asked);
@@ -182,6 +190,15 @@ const char *api_run_erase(struct api_world *world) {
 }
 
 /* --- Retention. ---------------------------------------------------------------------------------------------------------- */
+
+/* Moments, as they lie between appends, or long enough for all limits of age. */
+const char *api_run_pass(struct api_world *world) {
+    const uint64_t seconds = api_one_in(world, 10) ? AGE_SECONDS_MAX : api_below(world, AGE_SECONDS_MAX / 5);
+    const int64_t aside_ns = (int64_t)api_below(world, 3);
+    reference_pass(world->reference, (int64_t)seconds * NANOSECONDS_PER_SECOND + aside_ns);
+    wall_clock_set(world->reference->now_ns);
+    return seconds == AGE_SECONDS_MAX ? "long" : "short";
+}
 
 /* One pass over all streams: it changes nothing that anybody sees. */
 const char *api_run_retention(struct api_world *world) {

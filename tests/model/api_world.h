@@ -102,6 +102,7 @@ const char *api_run_checkpoints(struct api_world *world);    /* api_checkpoints.
 const char *api_run_settings(struct api_world *world);       /* api_streams.c */
 const char *api_run_delete(struct api_world *world);         /* api_streams.c */
 const char *api_run_erase(struct api_world *world);          /* api_streams.c */
+const char *api_run_pass(struct api_world *world);           /* api_streams.c */
 const char *api_run_retention(struct api_world *world);      /* api_streams.c */
 const char *api_run_restart(struct api_world *world);        /* api_model_test.c */
 
