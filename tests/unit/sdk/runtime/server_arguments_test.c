@@ -8,12 +8,7 @@
 
 #include "tests/unit/sdk/runtime/server_fixture.h"
 
-static void echo(void *context, daybook_server_call *call, const fixture_text *request) {
-    (void)context;
-    daybook_server_call_reply(call, request);
-}
-
-static const struct fixture_handlers handlers = {.unary = echo};
+static const struct fixture_handlers handlers = {.unary = fixture_echo};
 
 Test(server_arguments, a_message_above_the_limit_is_refused) {
     struct fixture fixture;
@@ -65,7 +60,7 @@ static void hold(void *context, daybook_server_stream *stream) {
 Test(server_arguments, a_connection_has_so_many_calls_and_no_more) {
     struct fixture fixture;
     struct counter started = COUNTER_INIT;
-    fixture_open_with(&fixture, (struct fixture_handlers){.unary = echo, .bidirectional = hold}, &started,
+    fixture_open_with(&fixture, (struct fixture_handlers){.unary = fixture_echo, .bidirectional = hold}, &started,
                       (daybook_server_options){.concurrent_calls_max = 2});
     raw_channel_connect(fixture.channel);
     struct raw_call *first = raw_call_start(fixture.channel, FIXTURE_BIDIRECTIONAL, RAW_TIMEOUT_NONE, NULL);

@@ -74,19 +74,11 @@ static struct raw_call *start_call(struct raw_channel *channel, uint32_t timeout
     return call;
 }
 
-static daybook_server_counts counts_when_idle(struct fixture *fixture) {
-    daybook_server_counts counts;
-    do {
-        counts = daybook_server_count(fixture->server);
-    } while (counts.calls_open > 0);
-    return counts;
-}
-
 static void assert_cancelled_once(struct fixture *fixture, struct watch *watch) {
     counter_wait(&watch->cancelled, 1);
     cr_assert_not(atomic_load(&watch->was_cancelled_before));
     cr_assert(atomic_load(&watch->is_cancelled));
-    daybook_server_counts counts = counts_when_idle(fixture);
+    daybook_server_counts counts = fixture_counts_when_idle(fixture);
     cr_assert_eq(counts.calls_started, 1);
     cr_assert_eq(counts.calls_failed, 1);
     cr_assert_eq(counter_get(&watch->cancelled), 1);
@@ -118,7 +110,7 @@ Test(server_call_watch, a_deadline_passes) {
     }
     counter_wait(&watch.cancelled, 1);
     cr_assert(atomic_load(&watch.is_cancelled));
-    daybook_server_counts counts = counts_when_idle(&fixture);
+    daybook_server_counts counts = fixture_counts_when_idle(&fixture);
     cr_assert_eq(counts.calls_failed, counts.calls_started);
     fixture_close(&fixture);
 }
@@ -219,7 +211,7 @@ Test(server_call_watch, a_call_that_is_answered_hears_nothing) {
         cr_assert_eq(raw_unary(fixture.channel, FIXTURE_UNARY, "\x0a\x01x", 3, &response).code, DAYBOOK_OK);
         cr_assert(fixture_is_text(response, "x"));
     }
-    daybook_server_counts counts = counts_when_idle(&fixture);
+    daybook_server_counts counts = fixture_counts_when_idle(&fixture);
     cr_assert_eq(counts.calls_started, 300);
     cr_assert_eq(counts.calls_failed, 0);
     cr_assert_eq(counter_get(&watch.cancelled), 0);
@@ -239,7 +231,7 @@ Test(server_call_watch, an_answer_of_another_thread_ends_the_watch) {
         cr_assert_str_eq(status.message, "not here");
         raw_call_free(call);
     }
-    cr_assert_eq(counts_when_idle(&fixture).calls_failed, 100);
+    cr_assert_eq(fixture_counts_when_idle(&fixture).calls_failed, 100);
     cr_assert_eq(counter_get(&watch.cancelled), 0);
     fixture_close(&fixture);
 }
@@ -260,7 +252,7 @@ Test(server_call_watch, a_thousand_cancelled_calls_leave_nothing) {
     cr_assert_eq(daybook_server_count(fixture.server).calls_open, CALLS_COUNT);
     for (uint32_t i = 0; i < CALLS_COUNT; i++) raw_call_free(calls[i]);
     counter_wait(&watch.cancelled, CALLS_COUNT);
-    daybook_server_counts counts = counts_when_idle(&fixture);
+    daybook_server_counts counts = fixture_counts_when_idle(&fixture);
     cr_assert_eq(counts.calls_started, CALLS_COUNT);
     cr_assert_eq(counts.calls_failed, CALLS_COUNT);
     cr_assert_eq(counter_get(&watch.cancelled), CALLS_COUNT);

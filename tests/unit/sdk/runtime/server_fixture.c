@@ -94,6 +94,26 @@ void fixture_close(struct fixture *fixture) {
     daybook_server_close(fixture->server);
 }
 
+daybook_server_counts fixture_counts_when_idle(const struct fixture *fixture) {
+    daybook_server_counts counts;
+    do {
+        counts = daybook_server_count(fixture->server);
+    } while (counts.calls_open > 0);
+    return counts;
+}
+
+void fixture_echo(void *context, daybook_server_call *call, const fixture_text *request) {
+    (void)context;
+    daybook_server_call_reply(call, request);
+}
+
+struct raw_status fixture_unary(struct raw_channel *channel, const char *text, struct raw_bytes *ret_response) {
+    struct raw_bytes request = fixture_encode(text);
+    struct raw_status status = raw_unary(channel, FIXTURE_UNARY, request.data, request.size, ret_response);
+    free(request.data);
+    return status;
+}
+
 fixture_text *fixture_new_text(upb_Arena *arena, upb_StringView text) {
     fixture_text *message = google_protobuf_StringValue_new(arena);
     cr_assert_not_null(message);

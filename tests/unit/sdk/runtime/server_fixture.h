@@ -49,6 +49,15 @@ void fixture_open_with(struct fixture *fixture, struct fixture_handlers handlers
                        daybook_server_options options);
 void fixture_close(struct fixture *fixture);
 
+/* Waits until the server has counted the end of all calls; the client may know of it before. */
+daybook_server_counts fixture_counts_when_idle(const struct fixture *fixture);
+
+/* A handler that replies with the request. */
+void fixture_echo(void *context, daybook_server_call *call, const fixture_text *request);
+
+/* A unary call with this text. */
+struct raw_status fixture_unary(struct raw_channel *channel, const char *text, struct raw_bytes *ret_response);
+
 /* As StringValue: what a client sends, and what it has received. The bytes of `encode` are to be freed. */
 struct raw_bytes fixture_encode(const char *text);
 /* Frees the bytes and says whether they were this text. */

@@ -117,15 +117,10 @@ static bool ask(void *context, daybook_server_call *call, const daybook_method *
     return false;
 }
 
-static void echo(void *context, daybook_server_call *call, const fixture_text *request) {
-    (void)context;
-    daybook_server_call_reply(call, request);
-}
-
 Test(server_load, who_is_asked_refuses_before_a_request_is_read) {
     struct fixture fixture;
     struct counter asked = COUNTER_INIT;
-    fixture_open_with(&fixture, (struct fixture_handlers){.unary = echo, .admit = ask}, &asked,
+    fixture_open_with(&fixture, (struct fixture_handlers){.unary = fixture_echo, .admit = ask}, &asked,
                       (daybook_server_options){.threads_count = 1});
     /* Not a message: whoever reads it says INVALID_ARGUMENT. */
     const struct raw_status refused = raw_unary(fixture.channel, FIXTURE_UNARY, "\xff\xff\xff", 3, NULL);

@@ -14,11 +14,6 @@ void *aligned_alloc(size_t alignment, size_t size) {
     return memory;
 }
 
-static void echo(void *context, daybook_server_call *call, const fixture_text *request) {
-    (void)context;
-    daybook_server_call_reply(call, request);
-}
-
 static void hold(void *context, daybook_server_stream *stream) {
     atomic_store((daybook_server_stream * _Atomic *)context, stream);
 }
@@ -35,10 +30,9 @@ static void assert_refused(struct fixture *fixture, const char *path) {
 Test(server_memory, a_call_without_memory_is_refused) {
     struct fixture fixture;
     daybook_server_stream *_Atomic stream = NULL;
-    fixture_open(&fixture, (struct fixture_handlers){.unary = echo, .bidirectional = hold}, &stream, 1);
+    fixture_open(&fixture, (struct fixture_handlers){.unary = fixture_echo, .bidirectional = hold}, &stream, 1);
     cr_assert_eq(raw_unary(fixture.channel, FIXTURE_UNARY, "", 0, NULL).code, DAYBOOK_OK);
-    while (daybook_server_count(fixture.server).calls_open > 0) {
-    }
+    (void)fixture_counts_when_idle(&fixture);
 
     /* A stream that stays takes the slot that the first call has left behind. */
     struct raw_call *open = raw_call_start(fixture.channel, FIXTURE_BIDIRECTIONAL, RAW_TIMEOUT_NONE, NULL);
@@ -55,9 +49,7 @@ Test(server_memory, a_call_without_memory_is_refused) {
     daybook_server_stream_finish(atomic_load(&stream), DAYBOOK_OK, NULL, NULL, 0);
     cr_assert_eq(raw_call_finish(open).code, DAYBOOK_OK);
     raw_call_free(open);
-    while (daybook_server_count(fixture.server).calls_open > 0) {
-    }
-    daybook_server_counts counts = daybook_server_count(fixture.server);
+    daybook_server_counts counts = fixture_counts_when_idle(&fixture);
     cr_assert_eq(counts.calls_started, 43);
     cr_assert_eq(counts.calls_failed, 40);
     fixture_close(&fixture);
@@ -67,7 +59,7 @@ Test(server_memory, a_call_without_memory_is_refused) {
 Test(server_memory, a_request_that_takes_too_much_while_it_is_decoded_is_refused) {
     enum { FIELDS_BYTES = 64 * 1024 };
     struct fixture fixture;
-    fixture_open_with(&fixture, (struct fixture_handlers){.unary = echo}, NULL,
+    fixture_open_with(&fixture, (struct fixture_handlers){.unary = fixture_echo}, NULL,
                       (daybook_server_options){.threads_count = 1, .request_memory_bytes_max = FIELDS_BYTES / 2});
     char *fields = malloc(FIELDS_BYTES);
     cr_assert_not_null(fields);

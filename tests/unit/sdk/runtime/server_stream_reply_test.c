@@ -32,11 +32,6 @@ static void reply_last(daybook_server_stream *stream) {
         stream, (daybook_bytes){.data = encoded, .size = sizeof encoded - 1, .release = count_release});
 }
 
-static void wait_until_idle(void) {
-    while (daybook_server_count(fixture.server).calls_open > 0) {
-    }
-}
-
 /* --- Handlers ----------------------------------------------------------------------------------------------------- */
 
 static void reply_to_everything(daybook_server_stream *stream, const void *request, void *context) {
@@ -116,7 +111,7 @@ Test(server_stream_reply, answers_a_client_that_streams) {
         raw_call_free(call);
         counter_wait(&script.closed, i);
     }
-    wait_until_idle();
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(counter_get(&script.closed), 50);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 0);
 }
@@ -143,7 +138,7 @@ Test(server_stream_reply, comes_from_any_thread) {
         counter_wait(&script.closed, i);
         counter_wait(&script.released, i);
     }
-    wait_until_idle();
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(counter_get(&script.closed), 200);
     cr_assert_eq(counter_get(&script.released), 200);
     cr_assert_eq(counter_get(&script.cancelled), 0);
@@ -187,7 +182,7 @@ Test(server_stream_reply, that_cannot_be_encoded_is_an_internal_error) {
     cr_assert_str_eq(status.message, "a response of " FIXTURE_NESTED_STREAM " is nested too deeply");
     raw_call_free(call);
     counter_wait(&script.closed, 1);
-    wait_until_idle();
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 1);
 }
 
@@ -236,7 +231,7 @@ Test(server_stream_reply, to_a_client_that_has_gone_is_released) {
     reply_last(atomic_load(&script.stream));
     counter_wait(&script.closed, 1);
     counter_wait(&script.released, 1);
-    wait_until_idle();
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 1);
 }
 
@@ -250,7 +245,7 @@ Test(server_stream_reply, that_crosses_the_clients_end_is_harmless) {
     }
     counter_wait(&script.closed, 300);
     counter_wait(&script.released, 300);
-    wait_until_idle();
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(counter_get(&script.closed), 300);
     cr_assert_eq(counter_get(&script.released), 300);
     cr_assert_leq(counter_get(&script.cancelled), 300);

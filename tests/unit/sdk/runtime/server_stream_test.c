@@ -17,11 +17,6 @@ static struct raw_call *open_server_stream(struct fixture *fixture, const char *
     return call;
 }
 
-static void wait_until_idle(struct fixture *fixture) {
-    while (daybook_server_count(fixture->server).calls_open > 0) {
-    }
-}
-
 /* --- A server that counts ----------------------------------------------------------------------------------------- */
 
 /* Sends "0", "1", ... of the script's count and ends with OK. */
@@ -86,7 +81,7 @@ static void check_that_500_come_in_order(void (*handler)(void *context, daybook_
     cr_assert_eq(raw_call_finish(call).code, DAYBOOK_OK);
     raw_call_free(call);
     counter_wait(&script.closed, 1);
-    wait_until_idle(&fixture);
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 0);
     fixture_close(&fixture);
 }
@@ -206,7 +201,7 @@ Test(server_stream, a_message_to_a_client_that_goes_fails_and_is_released) {
     counter_wait(&script.released, 1);
     cr_assert_eq(atomic_load(&script.sent_failed), 1);
     cr_assert_eq(counter_get(&script.sent), 1);
-    wait_until_idle(&fixture);
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 1);
     fixture_close(&fixture);
     free(script.payload);
@@ -301,7 +296,7 @@ Test(server_stream, a_thousand_cancelled_streams_leave_nothing) {
     }
     counter_wait(&script.closed, STREAMS);
     cr_assert_eq(counter_get(&script.cancelled), STREAMS);
-    wait_until_idle(&fixture);
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, STREAMS);
     fixture_close(&fixture);
 }
@@ -456,7 +451,7 @@ Test(server_stream, no_handler_is_unimplemented) {
         cr_assert_eq(raw_call_finish(call).code, DAYBOOK_UNIMPLEMENTED);
         raw_call_free(call);
     }
-    wait_until_idle(&fixture);
+    (void)fixture_counts_when_idle(&fixture);
     cr_assert_eq(daybook_server_count(fixture.server).calls_failed, 3);
     fixture_close(&fixture);
 }
