@@ -66,6 +66,19 @@ const void *echo_request(const struct echo_fixture *fixture, const struct echo_s
     return request;
 }
 
+daybook_call *echo_call_start(const struct echo_fixture *fixture, const struct echo_script *script,
+                              const daybook_call_options *options) {
+    daybook_call *call = daybook_call_start(fixture->client, &ECHO_CALL, echo_request(fixture, script), options);
+    assert(call != NULL);
+    return call;
+}
+
+daybook_call *echo_call_hold(const struct echo_fixture *fixture, uint32_t received) {
+    daybook_call *call = echo_call_start(fixture, &(struct echo_script){.hold = true}, NULL);
+    echo_server_wait_received(fixture->server, received);
+    return call;
+}
+
 static void add_detail(google_rpc_Status *rich, const char *type, const char *bytes, size_t size, upb_Arena *arena) {
     google_protobuf_Any *any = google_rpc_Status_add_details(rich, arena);
     google_protobuf_Any_set_type_url(any, view(type));

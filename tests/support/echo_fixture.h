@@ -40,6 +40,11 @@ void echo_fixture_close(struct echo_fixture *fixture);
 /* A request in the fixture's arena. */
 const void *echo_request(const struct echo_fixture *fixture, const struct echo_script *script);
 
+/* Starts a call; and one that the server, which has `received` calls then, does not answer. */
+daybook_call *echo_call_start(const struct echo_fixture *fixture, const struct echo_script *script,
+                              const daybook_call_options *options);
+daybook_call *echo_call_hold(const struct echo_fixture *fixture, uint32_t received);
+
 /* An encoded google.rpc.Status with an ErrorInfo and, unless `retry_delay_ms` is negative, a RetryInfo. */
 upb_StringView echo_details(const struct echo_fixture *fixture, const char *reason, int64_t retry_delay_ms);
 

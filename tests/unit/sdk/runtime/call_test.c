@@ -1,7 +1,6 @@
-/* Unary calls: blocking and as futures, how they end, and freeing them at every moment. */
+/* Unary calls: blocking and as futures, and how they end. */
 #include <criterion/criterion.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "tests/support/echo_fixture.h"
@@ -21,19 +20,6 @@ static void teardown(void) {
 }
 
 TestSuite(call, .init = setup, .fini = teardown, .timeout = 60);
-
-static daybook_call *start(const struct echo_script *script, const daybook_call_options *options) {
-    daybook_call *call = daybook_call_start(fixture.client, &ECHO_CALL, echo_request(&fixture, script), options);
-    cr_assert_not_null(call);
-    return call;
-}
-
-/* A call that the server does not answer, once it has received it. */
-static daybook_call *start_held(uint32_t received) {
-    daybook_call *call = start(&(struct echo_script){.hold = true}, NULL);
-    echo_server_wait_received(fixture.server, received);
-    return call;
-}
 
 static void wait_end(daybook_call *call) {
     cr_assert(daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE));
@@ -200,9 +186,10 @@ Test(call, metadata_comes_back_and_outlives_the_client) {
         {.key = "x-data-bin", .value = binary, .value_size = sizeof binary},
     };
     daybook_call_options options = {.headers = headers, .headers_count = 3};
-    daybook_call *ok = start(&(struct echo_script){.count = 1, .mirror = true}, &options);
-    daybook_call *failed = start(&(struct echo_script){.code = DAYBOOK_ABORTED, .mirror = true}, &options);
-    daybook_call *bare = start(&(struct echo_script){.count = 1}, &options);
+    daybook_call *ok = echo_call_start(&fixture, &(struct echo_script){.count = 1, .mirror = true}, &options);
+    daybook_call *failed =
+        echo_call_start(&fixture, &(struct echo_script){.code = DAYBOOK_ABORTED, .mirror = true}, &options);
+    daybook_call *bare = echo_call_start(&fixture, &(struct echo_script){.count = 1}, &options);
     wait_end(ok);
     wait_end(failed);
     wait_end(bare);
@@ -223,8 +210,8 @@ Test(call, metadata_comes_back_and_outlives_the_client) {
 
 Test(call, a_call_that_was_never_sent_has_no_metadata) {
     daybook_header header = {.key = "Bad-Key", .value = "x"};
-    daybook_call *call =
-        start(&(struct echo_script){.count = 1}, &(daybook_call_options){.headers = &header, .headers_count = 1});
+    daybook_call *call = echo_call_start(&fixture, &(struct echo_script){.count = 1},
+                                         &(daybook_call_options){.headers = &header, .headers_count = 1});
     wait_end(call);
     cr_assert_eq(daybook_metadata_count(daybook_call_initial_metadata(call)), 0);
     cr_assert_eq(daybook_metadata_count(daybook_call_trailing_metadata(call)), 0);
@@ -246,7 +233,7 @@ Test(call, a_bad_header_ends_it_before_anything_is_sent) {
     daybook_status status;
     cr_assert_not(unary(&(struct echo_script){.count = 1}, &options, &response, &status));
     cr_assert_eq(status.code, DAYBOOK_INVALID_ARGUMENT);
-    daybook_call *call = start(&(struct echo_script){.count = 1}, &options);
+    daybook_call *call = echo_call_start(&fixture, &(struct echo_script){.count = 1}, &options);
     cr_assert(daybook_call_wait(call, 0), "it has ended at once");
     cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_INVALID_ARGUMENT);
     cr_assert_null(daybook_call_result(call));
@@ -286,7 +273,8 @@ Test(call, many_threads_share_a_client) {
 /* --- Futures ------------------------------------------------------------------------------------------------------ */
 
 Test(call, a_future_gives_status_and_result) {
-    daybook_call *call = start(&(struct echo_script){.text = "later", .payload_bytes = 5000, .count = 1}, NULL);
+    daybook_call *call =
+        echo_call_start(&fixture, &(struct echo_script){.text = "later", .payload_bytes = 5000, .count = 1}, NULL);
     wait_end(call);
     wait_end(call);
     cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_OK);
@@ -297,7 +285,7 @@ Test(call, a_future_gives_status_and_result) {
 }
 
 Test(call, wait_gives_up_after_its_time) {
-    daybook_call *call = start_held(1);
+    daybook_call *call = echo_call_hold(&fixture, 1);
     cr_assert_not(daybook_call_wait(call, 0));
     cr_assert_not(daybook_call_wait(call, 20));
     daybook_call_cancel(call);
@@ -306,7 +294,7 @@ Test(call, wait_gives_up_after_its_time) {
 }
 
 Test(call, cancel_ends_a_running_call) {
-    daybook_call *call = start_held(1);
+    daybook_call *call = echo_call_hold(&fixture, 1);
     daybook_call_cancel(call);
     daybook_call_cancel(call);
     wait_end(call);
@@ -317,7 +305,7 @@ Test(call, cancel_ends_a_running_call) {
 }
 
 Test(call, cancel_after_the_end_changes_nothing) {
-    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
+    daybook_call *call = echo_call_start(&fixture, &(struct echo_script){.count = 1}, NULL);
     wait_end(call);
     daybook_call_cancel(call);
     cr_assert_eq(daybook_call_status(call)->code, DAYBOOK_OK);
@@ -356,7 +344,7 @@ static void *wait_for(void *argument) {
 }
 
 Test(call, several_threads_wait_for_one_call) {
-    daybook_call *call = start_held(1);
+    daybook_call *call = echo_call_hold(&fixture, 1);
     struct waiter waiters[4];
     for (size_t i = 0; i < 4; i++) {
         waiters[i].call = call;
@@ -369,162 +357,4 @@ Test(call, several_threads_wait_for_one_call) {
         cr_assert_null(failed);
     }
     daybook_call_free(call);
-}
-
-/* --- Done --------------------------------------------------------------------------------------------------------- */
-
-struct completion {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    uint32_t count;
-    daybook_code code;
-    bool has_result;
-    bool could_wait;
-    pthread_t thread;
-    bool free_it;
-    bool may_go_on; /* what a `done` that is held back waits for */
-};
-
-static struct completion completion_new(void) {
-    struct completion completion = {.may_go_on = true};
-    pthread_mutex_init(&completion.mutex, NULL);
-    pthread_cond_init(&completion.changed, NULL);
-    return completion;
-}
-
-static void done(daybook_call *call, void *context) {
-    struct completion *completion = context;
-    pthread_mutex_lock(&completion->mutex);
-    completion->code = daybook_call_status(call)->code;
-    completion->has_result = daybook_call_result(call) != NULL;
-    completion->could_wait = daybook_call_wait(call, DAYBOOK_TIMEOUT_NONE);
-    completion->thread = pthread_self();
-    if (completion->free_it) daybook_call_free(call);
-    completion->count++;
-    pthread_cond_broadcast(&completion->changed);
-    while (!completion->may_go_on) {
-        pthread_cond_wait(&completion->changed, &completion->mutex);
-    }
-    pthread_mutex_unlock(&completion->mutex);
-}
-
-static void wait_done(struct completion *completion) {
-    pthread_mutex_lock(&completion->mutex);
-    while (completion->count == 0) {
-        pthread_cond_wait(&completion->changed, &completion->mutex);
-    }
-    pthread_mutex_unlock(&completion->mutex);
-}
-
-Test(call, done_before_the_end_runs_on_a_thread_of_the_client) {
-    struct completion completion = completion_new();
-    daybook_call *call = start_held(1);
-    daybook_call_on_done(call, done, &completion);
-    cr_assert_eq(completion.count, 0);
-    daybook_call_cancel(call);
-    wait_end(call);
-    cr_assert_eq(completion.count, 1, "a waiter is released after `done`");
-    cr_assert_eq(completion.code, DAYBOOK_CANCELLED);
-    cr_assert(completion.could_wait);
-    cr_assert_not(pthread_equal(completion.thread, pthread_self()));
-    daybook_call_free(call);
-    cr_assert_eq(completion.count, 1);
-}
-
-Test(call, done_after_the_end_runs_at_once) {
-    struct completion completion = completion_new();
-    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
-    wait_end(call);
-    daybook_call_on_done(call, done, &completion);
-    cr_assert_eq(completion.count, 1);
-    cr_assert_eq(completion.code, DAYBOOK_OK);
-    cr_assert(completion.has_result);
-    cr_assert(pthread_equal(completion.thread, pthread_self()));
-    daybook_call_free(call);
-}
-
-Test(call, done_may_free_its_call) {
-    struct completion running = completion_new();
-    running.free_it = true;
-    daybook_call *call = start(&(struct echo_script){.count = 1}, NULL);
-    daybook_call_on_done(call, done, &running);
-    wait_done(&running);
-    cr_assert_eq(running.code, DAYBOOK_OK);
-
-    struct completion ended = completion_new();
-    ended.free_it = true;
-    call = start(&(struct echo_script){.count = 1}, NULL);
-    wait_end(call);
-    daybook_call_on_done(call, done, &ended);
-    cr_assert_eq(ended.count, 1);
-}
-
-/* Freeing at any moment of a call's life: no `done` runs after the free. */
-Test(call, free_while_running_keeps_done_away) {
-    for (uint32_t i = 1; i <= 200; i++) {
-        struct completion completion = completion_new();
-        daybook_call *call = start(&(struct echo_script){.count = 1, .hold = i % 2 == 0}, NULL);
-        daybook_call_on_done(call, done, &completion);
-        bool ended = i % 4 < 2 && daybook_call_wait(call, i % 5);
-        if (i % 3 == 0 && !ended) daybook_call_cancel(call);
-        daybook_call_free(call);
-        uint32_t count = completion.count;
-        cr_assert_leq(count, 1);
-        pthread_mutex_destroy(&completion.mutex);
-        pthread_cond_destroy(&completion.changed);
-        memset(&completion, 0xee, sizeof completion);
-    }
-}
-
-static void *let_go_on(void *argument) {
-    struct completion *completion = argument;
-    wait_done(completion);
-    pthread_mutex_lock(&completion->mutex);
-    completion->may_go_on = true;
-    pthread_cond_broadcast(&completion->changed);
-    pthread_mutex_unlock(&completion->mutex);
-    return NULL;
-}
-
-Test(call, free_waits_for_a_done_that_runs) {
-    struct completion completion = completion_new();
-    completion.may_go_on = false;
-    daybook_call *call = start_held(1);
-    daybook_call_on_done(call, done, &completion);
-    daybook_call_cancel(call);
-    wait_done(&completion);
-    pthread_t helper;
-    cr_assert_eq(pthread_create(&helper, NULL, let_go_on, &completion), 0);
-    daybook_call_free(call);
-    cr_assert(completion.may_go_on, "free returned while `done` was held back");
-    pthread_join(helper, NULL);
-}
-
-struct chain {
-    struct completion completion;
-    const void *request;
-    uint32_t left;
-};
-
-static void chain_on(daybook_call *call, void *context) {
-    struct chain *chain = context;
-    bool ok = daybook_call_status(call)->code == DAYBOOK_OK;
-    daybook_call_free(call);
-    if (ok && --chain->left > 0) {
-        daybook_call_on_done(daybook_call_start(fixture.client, &ECHO_CALL, chain->request, NULL), chain_on, chain);
-        return;
-    }
-    pthread_mutex_lock(&chain->completion.mutex);
-    chain->completion.count = 1;
-    pthread_cond_broadcast(&chain->completion.changed);
-    pthread_mutex_unlock(&chain->completion.mutex);
-}
-
-Test(call, done_may_start_the_next_call) {
-    struct chain chain = {.completion = completion_new(),
-                          .request = echo_request(&fixture, &(struct echo_script){.count = 1}),
-                          .left = 100};
-    daybook_call_on_done(daybook_call_start(fixture.client, &ECHO_CALL, chain.request, NULL), chain_on, &chain);
-    wait_done(&chain.completion);
-    cr_assert_eq(chain.left, 0);
 }
