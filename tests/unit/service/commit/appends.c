@@ -16,6 +16,23 @@
 #define EVENTS_COUNT_MAX 20000
 #define EVENT_BYTES_MAX  128
 
+void appends_ignore(void *context, struct chunk *chunk) {
+    (void)context;
+    (void)chunk;
+}
+
+void appends_ignore_rewritten(void *context) {
+    (void)context;
+}
+
+void appends_storage_failed(void *context, enum failure failure) {
+    (void)context;
+    cr_assert_fail("the storage failed: %s", failure_name(failure));
+}
+
+const struct commit_listener appends_listener = {
+    .committed = appends_ignore, .rewritten = appends_ignore_rewritten, .storage_failed = appends_storage_failed};
+
 struct append {
     struct append_request request;
     struct append_write writes[WRITES_COUNT_MAX];

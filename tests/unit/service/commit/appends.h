@@ -6,6 +6,7 @@
 #define TESTS_UNIT_SERVICE_COMMIT_APPENDS_H
 
 #include "service/base/limits.h"
+#include "service/commit/listener.h"
 #include "service/commit/request.h"
 #include "service/store/index.h"
 #include "service/store/store.h"
@@ -26,6 +27,12 @@ void rooms_reopen_windowed(struct rooms *rooms, uint64_t ids_window, uint32_t ru
 /* Closes and opens them again on the same directory. */
 void rooms_reopen(struct rooms *rooms);
 void rooms_close(struct rooms *rooms);
+
+/* Commits are nothing to this listener, and a disk that has failed fails the test; and its functions, for others. */
+extern const struct commit_listener appends_listener;
+void appends_ignore(void *context, struct chunk *chunk);
+void appends_ignore_rewritten(void *context);
+void appends_storage_failed(void *context, enum failure failure);
 
 /* A request with all its memory. */
 struct append;

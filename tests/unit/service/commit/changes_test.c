@@ -15,23 +15,13 @@ static struct committer committer;
 static uint32_t rewritten_count;
 static int64_t now_ns;
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
 static void on_rewritten(void *context) {
     (void)context;
     rewritten_count++;
 }
 
-static void on_storage_failed(void *context, enum failure failure) {
-    (void)context;
-    cr_assert_fail("the disk failed: %s", failure_name(failure));
-}
-
 static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
+    .committed = appends_ignore, .rewritten = on_rewritten, .storage_failed = appends_storage_failed};
 
 static void setup(void) {
     rooms = rooms_open();

@@ -25,18 +25,16 @@ static void on_committed(void *context, struct chunk *chunk) {
     cr_assert_eq(index_last(rooms.index, term, &entry).failure, FAILURE_NONE, "and in the index");
 }
 
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     cr_assert_eq(failure, FAILURE_STORAGE);
     failed_count++;
 }
 
-static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed, .context = &rooms};
+static const struct commit_listener listener = {.committed = on_committed,
+                                                .rewritten = appends_ignore_rewritten,
+                                                .storage_failed = on_storage_failed,
+                                                .context = &rooms};
 
 static void setup(void) {
     rooms = rooms_open();

@@ -16,18 +16,13 @@ static struct sequencer *sequencer;
 static struct compactor *compactor;
 static atomic_uint storage_failures_count;
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     (void)failure;
     atomic_fetch_add(&storage_failures_count, 1);
 }
 
-static const struct commit_listener listener = {.committed = on_committed, .storage_failed = on_storage_failed};
+static const struct commit_listener listener = {.committed = appends_ignore, .storage_failed = on_storage_failed};
 
 static void setup(void) {
     rooms = rooms_open();

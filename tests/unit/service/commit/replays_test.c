@@ -9,25 +9,8 @@
 static struct rooms rooms;
 static struct committer committer;
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
-static void on_storage_failed(void *context, enum failure failure) {
-    (void)context;
-    cr_assert_fail("the storage failed: %s", failure_name(failure));
-}
-
-static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
-
 static void begin(void) {
-    cr_assert_eq(committer_init(&committer, rooms.store, rooms.index, &listener).failure, FAILURE_NONE);
+    cr_assert_eq(committer_init(&committer, rooms.store, rooms.index, &appends_listener).failure, FAILURE_NONE);
 }
 
 static void setup(void) {

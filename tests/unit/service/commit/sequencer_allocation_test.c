@@ -10,22 +10,13 @@
 #define APPENDS_COUNT   6
 #define EVENTS_COUNT    3
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     (void)failure;
 }
 
 static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
+    .committed = appends_ignore, .rewritten = appends_ignore_rewritten, .storage_failed = on_storage_failed};
 
 /* What is decided in all ways: alone, by a revision, by a condition, with a checkpoint, again. */
 static void appends_make(struct append *appends[APPENDS_COUNT], const struct append_condition *condition,

@@ -15,15 +15,6 @@ static struct rooms rooms;
 static struct sequencer *sequencer;
 static atomic_uint failed_count;
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
     (void)failure;
@@ -31,7 +22,7 @@ static void on_storage_failed(void *context, enum failure failure) {
 }
 
 static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
+    .committed = appends_ignore, .rewritten = appends_ignore_rewritten, .storage_failed = on_storage_failed};
 
 static void begin(void) {
     const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};

@@ -55,23 +55,6 @@ struct replica {
     uint32_t outcomes_count;
 };
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
-static void on_storage_failed(void *context, enum failure failure) {
-    (void)context;
-    cr_assert_fail("the storage failed: %s", failure_name(failure));
-}
-
-static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
-
 static void replica_begin(struct replica *replica) {
     replica->store = stores_open(replica->directory.path);
     const struct temporary_path path = temporary_path(&replica->directory, "index");
@@ -82,7 +65,8 @@ static void replica_begin(struct replica *replica) {
     struct problem problem = {.text = ""};
     cr_assert_not(failed(index_open(&options, &replica->index, &problem)), "%s", problem.text);
     cr_assert_eq(terms_catch_up(replica->store, replica->index).failure, FAILURE_NONE);
-    cr_assert_eq(committer_init(&replica->committer, replica->store, replica->index, &listener).failure, FAILURE_NONE);
+    cr_assert_eq(committer_init(&replica->committer, replica->store, replica->index, &appends_listener).failure,
+                 FAILURE_NONE);
 }
 
 static void replica_end(struct replica *replica) {

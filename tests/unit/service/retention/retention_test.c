@@ -15,26 +15,10 @@ static struct rooms rooms;
 static struct sequencer *sequencer;
 static struct retention *retention;
 
-static void on_committed(void *context, struct chunk *chunk) {
-    (void)context;
-    (void)chunk;
-}
-
-static void on_rewritten(void *context) {
-    (void)context;
-}
-
-static void on_storage_failed(void *context, enum failure failure) {
-    (void)context;
-    cr_assert_fail("the disk failed: %s", failure_name(failure));
-}
-
-static const struct commit_listener listener = {
-    .committed = on_committed, .rewritten = on_rewritten, .storage_failed = on_storage_failed};
-
 static void setup(void) {
     rooms = rooms_open();
-    const struct sequencer_options options = {.store = rooms.store, .index = rooms.index, .listener = &listener};
+    const struct sequencer_options options = {
+        .store = rooms.store, .index = rooms.index, .listener = &appends_listener};
     cr_assert_eq(sequencer_open(&options, &sequencer).failure, FAILURE_NONE);
 }
 
