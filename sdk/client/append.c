@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "sdk/client/clock.h"
+#include "sdk/base/clock.h"
 
 /* A UUID as a field, and what the lengths around it may grow by. */
 #define ID_FIELD_BYTES (UUID_TEXT_BYTES + 8)

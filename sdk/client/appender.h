@@ -17,9 +17,9 @@
 #include "daybook/appender.h"
 #include "daybook/call.h"
 #include "daybook/v1/event_store.grpc.h"
+#include "sdk/base/clock.h"
 #include "sdk/client/append.h"
 #include "sdk/client/backoff.h"
-#include "sdk/client/clock.h"
 
 struct daybook_appender {
     daybook_client *client;

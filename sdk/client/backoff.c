@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "sdk/client/clock.h"
+#include "sdk/base/clock.h"
 
 #define FIRST_MS       100
 #define MAX_DEFAULT_MS 5000

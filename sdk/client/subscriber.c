@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "daybook/v1/event_store.grpc.h"
+#include "sdk/base/clock.h"
 #include "sdk/client/backoff.h"
-#include "sdk/client/clock.h"
 
 #define HEARTBEAT_DEFAULT_MS 10000
 /* A server that is silent for this many heartbeats is taken for gone. */

@@ -20,10 +20,10 @@
 #include <string.h>
 
 #include "daybook/call.h"
+#include "sdk/base/clock.h"
 #include "sdk/runtime/attempt.h"
 #include "sdk/runtime/loop.h"
 #include "sdk/runtime/metadata.h"
-#include "sdk/runtime/wait.h"
 
 /* The first block of a call's arena: small responses need no other. */
 #define RESPONSE_ARENA_BYTES 1024
@@ -200,7 +200,7 @@ static struct daybook_call *call_new(void) {
     daybook_status_clear(&call->status);
     call->arena = upb_Arena_Init(call->arena_memory, sizeof call->arena_memory, &upb_alloc_global);
     pthread_mutex_init(&call->mutex, NULL);
-    daybook__condition_init(&call->changed);
+    daybook__clock_condition_init(&call->changed);
     call->attempt.operation.complete = attempt_complete;
     call->wake_up.complete = woken_up;
     call->pause.expire = pause_over;
@@ -223,12 +223,12 @@ daybook_call *daybook_call_start(daybook_client *client, const daybook_method *m
 }
 
 bool daybook_call_wait(daybook_call *call, uint32_t wait_ms) {
-    struct wait_deadline deadline = daybook__wait_deadline(wait_ms);
+    const int64_t until_ms = daybook__clock_after_ms(wait_ms);
     pthread_mutex_lock(&call->mutex);
     bool in_time = true;
     while (call->state != CALL_ENDED && !is_done_thread(call) && in_time) {
         assert(wait_ms == 0 || !daybook__loop_is_inside());
-        in_time = daybook__condition_wait(&call->changed, &call->mutex, &deadline);
+        in_time = daybook__clock_condition_wait(&call->changed, &call->mutex, until_ms);
     }
     bool ended = call->state == CALL_ENDED || is_done_thread(call);
     pthread_mutex_unlock(&call->mutex);

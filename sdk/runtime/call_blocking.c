@@ -6,10 +6,10 @@
 #include <pthread.h>
 
 #include "daybook/call.h"
+#include "sdk/base/clock.h"
 #include "sdk/runtime/attempt.h"
 #include "sdk/runtime/pluck.h"
 #include "sdk/runtime/status.h"
-#include "sdk/runtime/wait.h"
 
 struct blocking_call {
     struct attempt attempt;
@@ -30,9 +30,9 @@ static void cancel_entry(struct client_entry *entry) {
 
 /* Lets the pause pass. False: the call was cancelled. */
 static bool pause_and_renew(struct blocking_call *call, uint32_t pause_ms) {
-    const struct wait_deadline deadline = daybook__wait_deadline(pause_ms);
+    const int64_t until_ms = daybook__clock_after_ms(pause_ms);
     pthread_mutex_lock(&call->mutex);
-    while (!call->cancelled && daybook__condition_wait(&call->changed, &call->mutex, &deadline)) {
+    while (!call->cancelled && daybook__clock_condition_wait(&call->changed, &call->mutex, until_ms)) {
     }
     const bool goes_on = !call->cancelled;
     if (goes_on) daybook__attempt_renew(&call->attempt);
@@ -65,7 +65,7 @@ bool daybook_call_unary(daybook_client *client, const daybook_method *method, co
     daybook_status *status = ret_status == NULL ? &own : ret_status;
     struct blocking_call call = {.cancelled = false};
     pthread_mutex_init(&call.mutex, NULL);
-    daybook__condition_init(&call.changed);
+    daybook__clock_condition_init(&call.changed);
     grpc_completion_queue *queue = daybook__client_take_queue(client);
     const bool opened =
         daybook__attempt_open(&call.attempt, client, method, request, options, queue, cancel_entry, status);

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/base/clock.h"
 #include "sdk/runtime/health.h"
 #include "sdk/runtime/reflection.h"
 #include "sdk/runtime/server_accept.h"
 #include "sdk/runtime/server_arguments.h"
 #include "sdk/runtime/server_call.h"
 #include "sdk/runtime/server_tls.h"
-#include "sdk/runtime/wait.h"
 
 /* Far longer than a client takes to send its next call after an answer, for machines that have other things to do. */
 #define QUIET_MS 50u
@@ -79,7 +79,7 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
         return NULL;
     }
     daybook__core_ref();
-    daybook__condition_init(&server->changed);
+    daybook__clock_condition_init(&server->changed);
     pthread_mutex_init(&server->mutex, NULL);
     server->shutdown.complete = complete_shutdown;
     server->request_memory_bytes_max = resolved.request_memory_bytes_max;
@@ -204,9 +204,9 @@ static bool is_down(const struct daybook_server *server) {
 }
 
 /* False: calls are still open, or clients still connected. */
-static bool wait_until_down(struct daybook_server *server, const struct wait_deadline *deadline) {
+static bool wait_until_down(struct daybook_server *server, int64_t until_ms) {
     pthread_mutex_lock(&server->mutex);
-    while (!is_down(server) && daybook__condition_wait(&server->changed, &server->mutex, deadline)) {
+    while (!is_down(server) && daybook__clock_condition_wait(&server->changed, &server->mutex, until_ms)) {
     }
     bool down = is_down(server);
     pthread_mutex_unlock(&server->mutex);
@@ -220,8 +220,8 @@ static void wait_until_quiet(struct daybook_server *server, uint32_t grace_ms) {
     pthread_mutex_lock(&server->mutex);
     for (uint32_t i = 0; i < 10 && count != server->parking.count; i++) {
         count = server->parking.count;
-        struct wait_deadline deadline = daybook__wait_deadline(wait_ms);
-        while (daybook__condition_wait(&server->changed, &server->mutex, &deadline)) {
+        const int64_t until_ms = daybook__clock_after_ms(wait_ms);
+        while (daybook__clock_condition_wait(&server->changed, &server->mutex, until_ms)) {
         }
     }
     pthread_mutex_unlock(&server->mutex);
@@ -239,7 +239,7 @@ static void drain_services(struct daybook_server *server, uint32_t grace_ms) {
  * tells it to go (GOAWAY), and only then its calls are answered with UNAVAILABLE, so that the next go elsewhere. */
 void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
     assert(!atomic_load(&server->draining) && !daybook__loop_is_inside());
-    struct wait_deadline deadline = daybook__wait_deadline(grace_ms);
+    const int64_t until_ms = daybook__clock_after_ms(grace_ms);
     if (server->started)
         drain_services(server, grace_ms);
     else
@@ -249,15 +249,14 @@ void daybook_server_drain(daybook_server *server, uint32_t grace_ms) {
     daybook__server_call_release_parked(server);
     /* Clients close their connections when their calls have ended; closing on them could cost them an answer that is still
      * in their socket. */
-    if (grace_ms > 0 && wait_until_down(server, &deadline)) return;
+    if (grace_ms > 0 && wait_until_down(server, until_ms)) return;
     grpc_server_cancel_all_calls(server->core);
 }
 
 daybook_server *daybook_server_close(daybook_server *server) {
     if (server == NULL) return NULL;
     if (!atomic_load(&server->draining)) daybook_server_drain(server, 0);
-    struct wait_deadline never = daybook__wait_deadline(DAYBOOK_TIMEOUT_NONE);
-    bool down = wait_until_down(server, &never);
+    bool down = wait_until_down(server, CLOCK_NEVER_MS);
     assert(down);
     free_server(server);
     return NULL;

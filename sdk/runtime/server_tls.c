@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/base/clock.h"
 #include "sdk/runtime/loop.h"
 #include "sdk/runtime/tls.h"
 #include "sdk/runtime/tls_check.h"
 #include "sdk/runtime/tls_stamp.h"
-#include "sdk/runtime/wait.h"
 
 /* A secret's directory can be exchanged between the reading of two of its files. */
 #define READINGS_MAX 3
@@ -202,9 +202,9 @@ static void look_again(struct server_tls *tls, struct look *look) {
 
 /* False: it is time to end. */
 static bool wait_for_look(struct server_tls *tls) {
-    const struct wait_deadline deadline = daybook__wait_deadline(DAYBOOK__TLS_LOOK_INTERVAL_MS);
+    const int64_t until_ms = daybook__clock_after_ms(DAYBOOK__TLS_LOOK_INTERVAL_MS);
     pthread_mutex_lock(&tls->mutex);
-    while (!tls->closing && daybook__condition_wait(&tls->changed, &tls->mutex, &deadline)) {
+    while (!tls->closing && daybook__clock_condition_wait(&tls->changed, &tls->mutex, until_ms)) {
     }
     const bool closing = tls->closing;
     pthread_mutex_unlock(&tls->mutex);
@@ -271,7 +271,7 @@ bool daybook__server_tls_open(const daybook_server_options *options, struct serv
     }
     pthread_mutex_init(&tls->reading, NULL);
     pthread_mutex_init(&tls->mutex, NULL);
-    daybook__condition_init(&tls->changed);
+    daybook__clock_condition_init(&tls->changed);
     tls->reloaded = options->tls_reloaded;
     tls->reloaded_context = options->tls_reloaded_context;
     tls->client_certificate = client_certificate(options->tls);

@@ -32,8 +32,9 @@ LAYERS = {
     "service/offline": ["service/base", "service/store"],
     "service/ops": ["service/base"],
     "sdk/plugin": [],
-    "sdk/runtime": [],
-    "sdk/client": [],
+    "sdk/base": [],
+    "sdk/runtime": ["sdk/base"],
+    "sdk/client": ["sdk/base"],
     "sdk/cli": [],
 }
 

@@ -1,8 +1,8 @@
-/* clock.h: the monotonic clock, and waiting by it.
+/* clock.h: the monotonic clock, and waiting by it, so that nobody waits longer because the wall clock was set.
  *
  * Ownership: conditions are their owners'. Threads: any. Errors: none. */
-#ifndef DAYBOOK_SDK_CLIENT_CLOCK_H
-#define DAYBOOK_SDK_CLIENT_CLOCK_H
+#ifndef DAYBOOK_SDK_BASE_CLOCK_H
+#define DAYBOOK_SDK_BASE_CLOCK_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 /* Later than every moment. */
 #define CLOCK_NEVER_MS (INT64_MAX / 2)
 
-/* Milliseconds since some moment. */
+/* Milliseconds since some moment; one that has begun counts, so that what is due later is not due before its time. */
 int64_t daybook__clock_now_ms(void);
 
 /* Milliseconds since 1970, which may go back. */

@@ -1,4 +1,4 @@
-#include "sdk/client/clock.h"
+#include "sdk/base/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,18 +9,16 @@
 #define MILLIS_A_SECOND 1000
 #define NANOS_A_MILLI   1000000
 
-static int64_t read_ms(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * MILLIS_A_SECOND + now.tv_nsec / NANOS_A_MILLI;
-}
-
 int64_t daybook__clock_now_ms(void) {
-    return read_ms(CLOCK_MONOTONIC);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * MILLIS_A_SECOND + (now.tv_nsec + NANOS_A_MILLI - 1) / NANOS_A_MILLI;
 }
 
 int64_t daybook__clock_unix_ms(void) {
-    return read_ms(CLOCK_REALTIME);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * MILLIS_A_SECOND + now.tv_nsec / NANOS_A_MILLI;
 }
 
 int64_t daybook__clock_after_ms(uint32_t wait_ms) {
