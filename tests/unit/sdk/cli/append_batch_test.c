@@ -7,19 +7,7 @@
 #include "tests/unit/sdk/cli/command_line.h"
 #include "tests/unit/sdk/cli/recording_server.h"
 
-static void setup(void) {
-    recording_open();
-    command_around = recording_settle;
-    argp_err_exit_status = EXIT_USAGE; /* as main does */
-}
-
-static void teardown(void) {
-    recording_close();
-    free(said.out);
-    free(said.err);
-}
-
-TestSuite(append_batch, .init = setup, .fini = teardown);
+TestSuite(append_batch, .init = recording_open, .fini = recording_close);
 
 #define APPEND(...) RUN(command_append, NULL, "append", "--server", recorded.server, "order-1", "Placed", __VA_ARGS__)
 

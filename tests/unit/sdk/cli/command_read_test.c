@@ -8,19 +8,7 @@
 #include "tests/unit/sdk/cli/command_line.h"
 #include "tests/unit/sdk/cli/recording_server.h"
 
-static void setup(void) {
-    recording_open();
-    command_around = recording_settle;
-    argp_err_exit_status = EXIT_USAGE; /* as main does */
-}
-
-static void teardown(void) {
-    recording_close();
-    free(said.out);
-    free(said.err);
-}
-
-TestSuite(command_read, .init = setup, .fini = teardown);
+TestSuite(command_read, .init = recording_open, .fini = recording_close);
 
 #define READ(...) RUN(command_read, NULL, "read", "--server", recorded.server, __VA_ARGS__)
 

@@ -3,6 +3,10 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "sdk/cli/common.h"
+#include "tests/unit/sdk/cli/command_line.h"
 
 struct recorded recorded;
 
@@ -93,9 +97,18 @@ static void read(void *context, daybook_server_stream *stream, const daybook_v1_
     pthread_mutex_unlock(&mutex);
 }
 
+/* Between the test and the server, whose gRPC nobody sees: what was set is seen by its next call, what it has recorded by the
+ * test. */
+static void settle(void) {
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
 void recording_open(void) {
     static const daybook_v1_EventStore_handlers handlers = {.Append = append, .Head = head, .Read = read};
     daybook_status status;
+    command_around = settle;
+    argp_err_exit_status = EXIT_USAGE; /* as main does */
     recorded = (struct recorded){.arena = upb_Arena_New()};
     cr_assert_not_null(recorded.arena);
     server = daybook_server_open(&(daybook_server_options){.listen = "127.0.0.1:0", .threads_count = 1}, &status);
@@ -108,11 +121,8 @@ void recording_open(void) {
 void recording_close(void) {
     daybook_server_close(server);
     upb_Arena_Free(recorded.arena);
-}
-
-void recording_settle(void) {
-    pthread_mutex_lock(&mutex);
-    pthread_mutex_unlock(&mutex);
+    free(said.out);
+    free(said.err);
 }
 
 void recording_unwell(void) {

@@ -1,8 +1,8 @@
 /* recording_server.h: an EventStore that keeps what it is sent and answers as if it had stored it.
  *
  * Appends get positions and revisions from 1; Head is the last position; Read answers with two events of "order-1".
- * Ownership: one server at a time, between open and close. Threads: the test's, which reads `recorded` between calls.
- * Errors: asserted. */
+ * Ownership: one server at a time, between open and close, which are a test's init and fini, and take care of `said`, too.
+ * Threads: the test's, which reads `recorded` between calls. Errors: asserted. */
 #ifndef TESTS_UNIT_SDK_CLI_RECORDING_SERVER_H
 #define TESTS_UNIT_SDK_CLI_RECORDING_SERVER_H
 
@@ -34,10 +34,6 @@ void recording_close(void);
 const daybook_v1_Write *recorded_write(size_t append);
 const daybook_v1_Event *recorded_event(size_t append, size_t event);
 size_t recorded_events_count(size_t append);
-
-/* Between the test and the server, whose gRPC nobody sees: what was set is seen by its next call, what it has recorded by
- * the test. */
-void recording_settle(void);
 
 /* Says NOT_SERVING from now on. */
 void recording_unwell(void);
