@@ -58,34 +58,11 @@ Test(server_stream_receive, takes_the_messages_of_a_client_that_streams) {
     cr_assert_eq(counter_get(&script.closed), 1);
 }
 
-static void echo_received(daybook_server_stream *stream, const void *request, void *context);
-
-static void receive_next(daybook_server_stream *stream, bool ok, void *context) {
-    if (ok)
-        daybook_server_stream_receive(stream, echo_received, context);
-    else
-        daybook_server_stream_finish(stream, DAYBOOK_CANCELLED, NULL, NULL, 0);
-}
-
-/* The answer is serialised before the request goes. */
-static void echo_received(daybook_server_stream *stream, const void *request, void *context) {
-    if (request == NULL)
-        script_finish_ok(stream);
-    else
-        daybook_server_stream_send(stream, request, receive_next, context);
-}
-
-static void echo_all(void *context, daybook_server_stream *stream) {
-    struct script *script = context;
-    daybook_server_stream_watch(stream, &(daybook_server_stream_events){.closed = script_on_closed}, script);
-    daybook_server_stream_receive(stream, echo_received, script);
-}
-
 Test(server_stream_receive, talks_both_ways) {
     struct script script;
     script_init(&script);
     struct fixture fixture;
-    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = echo_all}, &script, 2);
+    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = script_echo_all}, &script, 2);
     struct raw_call *call = script_open_stream(&fixture, FIXTURE_BIDIRECTIONAL);
     for (int i = 0; i < 200; i++) {
         char text[3000];
@@ -106,7 +83,7 @@ Test(server_stream_receive, a_message_that_is_none_ends_the_stream_as_invalid) {
     struct script script;
     script_init(&script);
     struct fixture fixture;
-    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = echo_all}, &script, 1);
+    fixture_open(&fixture, (struct fixture_handlers){.bidirectional = script_echo_all}, &script, 1);
     struct raw_call *call = script_open_stream(&fixture, FIXTURE_BIDIRECTIONAL);
     script_send_text(call, "first");
     cr_assert(fixture_is_text(raw_call_receive(call), "first"));

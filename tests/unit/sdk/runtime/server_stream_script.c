@@ -43,3 +43,26 @@ void script_remember(void *context, daybook_server_stream *stream, const fixture
     atomic_store(&script->stream, stream);
     counter_add(&script->started);
 }
+
+static void echo_received(daybook_server_stream *stream, const void *request, void *context);
+
+static void receive_next(daybook_server_stream *stream, bool ok, void *context) {
+    if (ok)
+        daybook_server_stream_receive(stream, echo_received, context);
+    else
+        daybook_server_stream_finish(stream, DAYBOOK_CANCELLED, NULL, NULL, 0);
+}
+
+/* The answer is serialised before the request goes. */
+static void echo_received(daybook_server_stream *stream, const void *request, void *context) {
+    if (request == NULL)
+        script_finish_ok(stream);
+    else
+        daybook_server_stream_send(stream, request, receive_next, context);
+}
+
+void script_echo_all(void *context, daybook_server_stream *stream) {
+    struct script *script = context;
+    daybook_server_stream_watch(stream, &(daybook_server_stream_events){.closed = script_on_closed}, script);
+    daybook_server_stream_receive(stream, echo_received, script);
+}

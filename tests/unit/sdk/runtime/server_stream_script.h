@@ -37,3 +37,6 @@ void script_on_closed(void *context);
 
 /* A handler that leaves the stream open, for the test to go on with from its own thread. */
 void script_remember(void *context, daybook_server_stream *stream, const fixture_text *request);
+
+/* A handler that sends back what it receives, until its client has half-closed. The context is the script. */
+void script_echo_all(void *context, daybook_server_stream *stream);

@@ -46,28 +46,7 @@ static void count_all(void *context, daybook_server_stream *stream) {
     daybook_server_stream_receive(stream, count_received, context);
 }
 
-static void echo_received(daybook_server_stream *stream, const void *request, void *context);
-
-static void receive_next(daybook_server_stream *stream, bool ok, void *context) {
-    if (ok)
-        daybook_server_stream_receive(stream, echo_received, context);
-    else
-        daybook_server_stream_finish(stream, DAYBOOK_CANCELLED, NULL, NULL, 0);
-}
-
-static void echo_received(daybook_server_stream *stream, const void *request, void *context) {
-    if (request == NULL)
-        script_finish_ok(stream);
-    else
-        daybook_server_stream_send(stream, request, receive_next, context);
-}
-
-static void echo_all(void *context, daybook_server_stream *stream) {
-    watch_closed(stream, context);
-    daybook_server_stream_receive(stream, echo_received, context);
-}
-
-static const struct fixture_handlers handlers = {.client_stream = count_all, .bidirectional = echo_all};
+static const struct fixture_handlers handlers = {.client_stream = count_all, .bidirectional = script_echo_all};
 
 static void setup(void) {
     stream_fixture_open(&fixture, handlers);
