@@ -2,12 +2,15 @@
  * `__real_malloc` to the C library, or to the sanitizer that stands before it. */
 #include "tests/support/allocation_faults.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "upb/arena.h"
+
+#define NUMBERS_MAX 2000
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -151,6 +154,15 @@ void allocation_faults_begin_here(uint32_t number, bool and_all_after) {
 uint32_t allocation_faults_end(void) {
     atomic_store(&armed, false);
     return atomic_load(&failed_count);
+}
+
+uint32_t allocation_faults_each(bool (*fail)(uint32_t number, bool and_all_after), bool and_all_after) {
+    uint32_t number = 1;
+    while (fail(number, and_all_after)) {
+        assert(number < NUMBERS_MAX);
+        number++;
+    }
+    return number;
 }
 
 int64_t allocation_faults_live_count(void) {

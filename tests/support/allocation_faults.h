@@ -19,6 +19,9 @@ void allocation_faults_begin_here(uint32_t number, bool and_all_after);
 /* From now on nothing fails. Returns how many allocations have failed. */
 uint32_t allocation_faults_end(void);
 
+/* Calls `fail` with the numbers from 1 on, until it says that so many allocations were not made. Returns that number. */
+uint32_t allocation_faults_each(bool (*fail)(uint32_t number, bool and_all_after), bool and_all_after);
+
 /* Blocks that are allocated at this moment, so that a test can find what was forgotten. */
 int64_t allocation_faults_live_count(void);
 

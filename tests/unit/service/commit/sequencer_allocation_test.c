@@ -6,9 +6,8 @@
 #include "tests/support/allocation_faults.h"
 #include "tests/unit/service/commit/appends.h"
 
-#define ALLOCATIONS_MAX 500
-#define APPENDS_COUNT   6
-#define EVENTS_COUNT    3
+#define APPENDS_COUNT 6
+#define EVENTS_COUNT  3
 
 static void on_storage_failed(void *context, enum failure failure) {
     (void)context;
@@ -105,12 +104,8 @@ static bool fail(uint32_t number, bool and_all_after) {
 }
 
 static void fail_every(bool and_all_after) {
-    uint32_t number = 1;
-    while (fail(number, and_all_after)) {
-        cr_assert_lt(number, ALLOCATIONS_MAX);
-        number++;
-    }
-    cr_assert_gt(number, 10, "a sequencer, its tables, chunks and entries of the index are allocated");
+    cr_assert_gt(allocation_faults_each(fail, and_all_after), 10,
+                 "a sequencer, its tables, chunks and entries of the index are allocated");
 }
 
 TestSuite(sequencer_allocation, .timeout = 300);

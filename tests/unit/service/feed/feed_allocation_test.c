@@ -11,10 +11,9 @@
 #include "tests/support/stores.h"
 #include "tests/support/temporary_directory.h"
 
-#define ALLOCATIONS_MAX 500
-#define RECORDS_COUNT   210
-#define PAYLOAD_BYTES   100
-#define STREAMS_COUNT   7 /* of stores_record */
+#define RECORDS_COUNT 210
+#define PAYLOAD_BYTES 100
+#define STREAMS_COUNT 7 /* of stores_record */
 
 static struct temporary_directory directory;
 static struct store *store;
@@ -165,12 +164,8 @@ static bool fail(uint32_t number, bool and_all_after) {
 }
 
 static void fail_every(bool and_all_after) {
-    uint32_t number = 1;
-    while (fail(number, and_all_after)) {
-        cr_assert_lt(number, ALLOCATIONS_MAX);
-        number++;
-    }
-    cr_assert_gt(number, 5, "a feed, its threads' readers, readings and messages are allocated");
+    cr_assert_gt(allocation_faults_each(fail, and_all_after), 5,
+                 "a feed, its threads' readers, readings and messages are allocated");
 }
 
 Test(feed_allocation, one_that_fails) {

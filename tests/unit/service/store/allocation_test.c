@@ -14,7 +14,6 @@
 #include "tests/support/stores.h"
 #include "tests/support/temporary_directory.h"
 
-#define ALLOCATIONS_MAX  2000
 #define GROUPS_COUNT     3
 #define GROUP_EVENTS     20
 #define RECORDS_COUNT    (GROUPS_COUNT * GROUP_EVENTS)
@@ -170,12 +169,8 @@ static bool fail(uint32_t number, bool and_all_after) {
 }
 
 static void fail_every(bool and_all_after) {
-    uint32_t number = 1;
-    while (fail(number, and_all_after)) {
-        cr_assert_lt(number, ALLOCATIONS_MAX);
-        number++;
-    }
-    cr_assert_gt(number, 50, "stores, readers, an index and its thread are allocated");
+    cr_assert_gt(allocation_faults_each(fail, and_all_after), 50,
+                 "stores, readers, an index and its thread are allocated");
 }
 
 Test(store_allocation, one_that_fails) {
