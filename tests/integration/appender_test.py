@@ -1,6 +1,5 @@
 """The SDK's appender against daemons that are killed and stopped under it: each append once, in order, and acknowledged so."""
 
-import os
 import subprocess
 
 import harness
@@ -24,17 +23,6 @@ class AppenderTest(harness.DaemonTest):
                 found[key] = (recorded.position, recorded.revision)
         return found
 
-    def restart_again(self, kill):
-        """On the same port, while the appender looks for it there."""
-        self.channel.close()
-        if kill:
-            self.daemon.kill()
-        else:
-            self.assertEqual(0, self.daemon.stop())
-        os.unlink(self.daemon.log.name)
-        self.daemon = harness.Daemon(self.data, port=self.daemon.port)
-        self.connect()
-
     def test_each_append_is_there_once_in_order_through_kills_and_stops(self):
         count = EVENTS_BETWEEN_RESTARTS * (RESTARTS_COUNT + 2) // THREADS_COUNT
         process = subprocess.Popen([APPENDING, self.daemon.address, str(count)], stdin=subprocess.DEVNULL,
@@ -54,7 +42,7 @@ class AppenderTest(harness.DaemonTest):
             replayed += is_replayed
             restarts_count, rest = divmod(len(ledger), EVENTS_BETWEEN_RESTARTS)
             if rest == 0 and restarts_count <= RESTARTS_COUNT:
-                self.restart_again(kill=restarts_count % 3 > 0)
+                self.restart(kill=restarts_count % 3 > 0, port=self.daemon.port)  # the appender looks for it there
         self.assertEqual(0, process.wait(harness.PATIENCE_SECONDS), process.stderr.read())
         print(f"{len(ledger)} appends, {resent} of them sent again, {replayed} found committed", flush=True)
         self.assertGreater(resent, 0, "no restart was in anybody's way")

@@ -160,14 +160,14 @@ class DaemonTest(unittest.TestCase):
         self.store = event_store_pb2_grpc.EventStoreStub(self.channel)
         self.admin = admin_pb2_grpc.AdminStub(self.channel)
 
-    def restart(self, kill=False):
+    def restart(self, kill=False, port=0):
         self.channel.close()
         if kill:
             self.daemon.kill()
         else:
             self.assertEqual(0, self.daemon.stop())
         os.unlink(self.daemon.log.name)
-        self.daemon = Daemon(self.data, *self.FLAGS)
+        self.daemon = Daemon(self.data, *self.FLAGS, port=port)
         self.connect()
 
     def append(self, stream, *types, **expectation):
