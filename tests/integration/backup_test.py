@@ -1,7 +1,6 @@
 """Backups of a daemon at work, and what is made of them: a store that shows what the first one has shown at the backup's head."""
 
 import os
-import random
 import shutil
 import subprocess
 import threading
@@ -17,12 +16,6 @@ BACKUPS_COUNT = 6
 def read_file(path):
     with open(path, "rb") as file:
         return file.read()
-
-
-def seeded(name):
-    seed = int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32)))
-    print(f"{name}: seed {seed} (DAYBOOK_TEST_SEED)", flush=True)
-    return random.Random(seed)
 
 
 class BackupTest(harness.DaemonTest):
@@ -334,7 +327,7 @@ class BackupTest(harness.DaemonTest):
         self.assertEqual(0, self.command("verify").returncode)
 
     def test_verify_of_a_stopped_store_finds_flipped_bits(self):
-        randomness = seeded("backup_test")
+        randomness = harness.seeded("backup_test")
         texts = ["%032x" % randomness.getrandbits(128) for _ in range(60)]
         events = [event_pb2.Event(type="T", text=text) for text in texts]
         self.store.Append(event_store_pb2.AppendRequest(
@@ -356,7 +349,7 @@ class BackupTest(harness.DaemonTest):
 
     def test_flips_anywhere_in_the_file_serve_nothing_wrong(self):
         """LMDB's own pages have no checksums: what verify does not find must not change what is shown."""
-        randomness = seeded("backup_test")
+        randomness = harness.seeded("backup_test")
         self.append("s", *["T"] * 300)
         expected = self.contents(self.store)[0]
         self.assertEqual(0, self.daemon.stop())
@@ -377,7 +370,7 @@ class BackupTest(harness.DaemonTest):
         self.assertGreater(found, 0)
 
     def test_a_file_that_is_cut_short_is_damage(self):
-        randomness = seeded("backup_test")
+        randomness = harness.seeded("backup_test")
         self.append("s", *["T"] * 300)
         self.assertEqual(0, self.daemon.stop())
         path = os.path.join(self.data, "log", "data.mdb")

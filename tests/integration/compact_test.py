@@ -286,9 +286,7 @@ class CompactTest(harness.DaemonTest):
                         return
 
     def test_kills_in_the_middle_lose_nothing(self):
-        seed = int(os.environ.get("DAYBOOK_TEST_SEED", random.randrange(1 << 32)))
-        print(f"compact_test: seed {seed} (DAYBOOK_TEST_SEED)", flush=True)
-        randomness = random.Random(seed)
+        randomness = harness.seeded("compact_test")
         self.fill(20000, 500)
         stop, writers, others = self.start_workers()
         ends = []

@@ -12,18 +12,6 @@ PIPELINED_COUNT = 64
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
-def retry_delay_ms(error):
-    """The delay of the RetryInfo; None without one."""
-    for key, value in error.trailing_metadata() or ():
-        if key != "grpc-status-details-bin":
-            continue
-        for detail in harness.status_pb2.Status.FromString(value).details:
-            if detail.type_url.endswith("google.rpc.RetryInfo"):
-                delay = harness.error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
-                return delay.ToMilliseconds()
-    return None
-
-
 class Client(threading.Thread):
     """A thread with a connection of its own, until an error ends it."""
 
@@ -169,7 +157,7 @@ class DrainTest(harness.DaemonTest):
             self.assertNotIn(writer.failed, log, "what failed was not written")
         # What the stream had taken in was answered before it ended.
         self.assertEqual(UNAVAILABLE, self.pipeliner.error.code())
-        self.assertEqual(1000, retry_delay_ms(self.pipeliner.error))
+        self.assertEqual(1000, harness.retry_delay_ms(self.pipeliner.error))
         for identity in self.pipeliner.sent:
             self.assertEqual(identity in self.pipeliner.acknowledged, identity in log)
         self.assertEqual(len(log), sum(len(writer.acknowledged) for writer in [*self.writers, self.pipeliner]))
@@ -177,7 +165,7 @@ class DrainTest(harness.DaemonTest):
         in_order = sorted((position, identity) for identity, position in log.items())
         for subscriber in self.subscribers:
             self.assertEqual(UNAVAILABLE, subscriber.error.code())
-            self.assertEqual(1000, retry_delay_ms(subscriber.error))
+            self.assertEqual(1000, harness.retry_delay_ms(subscriber.error))
             self.assertEqual(in_order[:len(subscriber.seen)], subscriber.seen)
             self.assertGreaterEqual(subscriber.position, subscriber.seen[-1][0])
 

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -91,6 +92,24 @@ def wait_until(condition, what):
             return value
         time.sleep(0.01)
     raise AssertionError(f"waited in vain for {what}")
+
+
+def seeded(name):
+    """Random numbers that DAYBOOK_TEST_SEED replays."""
+    seed = int(os.environ.get("DAYBOOK_TEST_SEED", random.SystemRandom().getrandbits(32)))
+    print(f"{name}: seed {seed} (DAYBOOK_TEST_SEED)", flush=True)
+    return random.Random(seed)
+
+
+def retry_delay_ms(error):
+    """The delay of a call's RetryInfo; None without one."""
+    for key, value in error.trailing_metadata() or ():
+        if key != "grpc-status-details-bin":
+            continue
+        for detail in status_pb2.Status.FromString(value).details:
+            if detail.type_url.endswith("google.rpc.RetryInfo"):
+                return error_details_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds()
+    return None
 
 
 class Daemon:

@@ -1,8 +1,6 @@
 """Hostile bytes: what no well-behaved client sends. Each is refused with the documented code or taken for what it is;
 nothing is written by what is refused, and the same daemon goes on to serve."""
 
-import os
-import random
 import struct
 
 import harness
@@ -205,9 +203,7 @@ class HostileTest(harness.DaemonTest):
         self.assertIn(caught.exception.code(), (EXHAUSTED, grpc.StatusCode.UNIMPLEMENTED))
 
     def test_mutations_of_a_request(self):
-        seed = int(os.environ.get("DAYBOOK_TEST_SEED", random.SystemRandom().getrandbits(32)))
-        print(f"DAYBOOK_TEST_SEED={seed}")
-        chance = random.Random(seed)
+        chance = harness.seeded("hostile_test")
         good = append_of(event_of(field(1, ID), field(EVENT_TAGS, b"tag"), field(4, b"data"), entry_of(b"key", b"value"),
                                   field(9, b"\x08\x01\x10\x02")))
         good += field(2, field(1, b"nobody") + b"\x10\x00")
