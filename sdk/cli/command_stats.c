@@ -28,6 +28,7 @@ static const struct {
     {"calls_open_count", "calls open", daybook_v1_GetStatsResponse_calls_open_count, false},
     {"calls_open_bytes", "their requests", daybook_v1_GetStatsResponse_calls_open_bytes, true},
     {"calls_refused_count", "calls refused", daybook_v1_GetStatsResponse_calls_refused_count, false},
+    {"answers_given_up_count", "answers not taken", daybook_v1_GetStatsResponse_answers_given_up_count, false},
     {"append_many_bytes", "AppendMany calls hold", daybook_v1_GetStatsResponse_append_many_bytes, true},
     {"append_many_refused_count", "their refused requests", daybook_v1_GetStatsResponse_append_many_refused_count,
      false},

@@ -53,6 +53,7 @@ static void server_fill(const struct api *api, daybook_v1_GetStatsResponse *resp
     daybook_v1_GetStatsResponse_set_calls_open_count(response, counts.unary_open);
     daybook_v1_GetStatsResponse_set_calls_open_bytes(response, counts.unary_bytes);
     daybook_v1_GetStatsResponse_set_calls_refused_count(response, counts.calls_refused);
+    daybook_v1_GetStatsResponse_set_answers_given_up_count(response, counts.answers_given_up);
 }
 
 static void feed_fill(const struct api *api, daybook_v1_GetStatsResponse *response) {

@@ -31,6 +31,7 @@ static void tell_stats(void) {
     daybook_v1_GetStatsResponse_set_calls_open_count(stats, 16);
     daybook_v1_GetStatsResponse_set_calls_open_bytes(stats, 17);
     daybook_v1_GetStatsResponse_set_calls_refused_count(stats, 18);
+    daybook_v1_GetStatsResponse_set_answers_given_up_count(stats, 22);
     daybook_v1_GetStatsResponse_set_connections_refused_count(stats, 19);
     daybook_v1_GetStatsResponse_set_append_many_bytes(stats, 20 << 10);
     daybook_v1_GetStatsResponse_set_append_many_refused_count(stats, 21);
@@ -60,6 +61,7 @@ Test(command_admin, stats_are_a_line_each) {
                                "calls open              16\n"
                                "their requests          17 bytes\n"
                                "calls refused           18\n"
+                               "answers not taken       22\n"
                                "AppendMany calls hold   20.0 KiB\n"
                                "their refused requests  21\n"
                                "connections refused     19\n"
@@ -77,7 +79,7 @@ Test(command_admin, stats_are_one_object_with_json) {
                      "\"index_bytes\":4,\"indexed_position\":2,\"index_runs_count\":6,\"index_tail_events_count\":7,"
                      "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
                      "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
-                     "\"calls_open_count\":16,\"calls_open_bytes\":17,\"calls_refused_count\":18,"
+                     "\"calls_open_count\":16,\"calls_open_bytes\":17,\"calls_refused_count\":18,\"answers_given_up_count\":22,"
                      "\"append_many_bytes\":20480,\"append_many_refused_count\":21,"
                      "\"connections_refused_count\":19,\"events_appended_count\":12,"
                      "\"events_read_count\":14,\"events_removed_count\":13,"

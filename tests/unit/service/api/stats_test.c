@@ -36,6 +36,7 @@ Test(stats, an_empty_store_has_an_identity_and_no_events) {
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_count(stats), 1, "the one that asks");
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_open_bytes(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_calls_refused_count(stats), 0);
+    cr_assert_eq(daybook_v1_GetStatsResponse_answers_given_up_count(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_append_many_bytes(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_append_many_refused_count(stats), 0);
     cr_assert_eq(daybook_v1_GetStatsResponse_connections_refused_count(stats), 0);
