@@ -143,8 +143,9 @@ static enum outcome wait_for(const struct port_watch *watch, short events, struc
     }
 }
 
-/* Where nobody listens any more, that is the server's failure. Otherwise no connection can be made from here, because no port is
- * free, an interface is down or a rule forbids it: others may be served, and a server that is started anew is not reached either. */
+/* Where nobody listens any more, that is the server's failure. Otherwise no connection can be made from here, because no port
+ * is free, an interface is down or a rule forbids it: others may be served, and a server that is started anew is not reached
+ * either. */
 static enum outcome connect_failed(struct port_watch *watch, int error) {
     watch->connect_error = error;
     return error == ECONNREFUSED ? OUTCOME_FAILED : OUTCOME_UNREACHABLE;

@@ -73,17 +73,18 @@ Test(command_admin, stats_are_a_line_each) {
 Test(command_admin, stats_are_one_object_with_json) {
     tell_stats();
     cr_assert_eq(RUN(command_stats, NULL, "stats", "--json"), 0);
-    cr_assert_str_eq(said.out,
-                     "{\"store_id\":\"the-store\\u001B\",\"version\":\"0.1.0\","
-                     "\"started_at\":\"1970-01-01T00:00:01.000000000Z\",\"head\":1,\"log_bytes\":3145728,"
-                     "\"index_bytes\":4,\"indexed_position\":2,\"index_runs_count\":6,\"index_tail_events_count\":7,"
-                     "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
-                     "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
-                     "\"calls_open_count\":16,\"calls_open_bytes\":17,\"calls_refused_count\":18,\"answers_given_up_count\":22,"
-                     "\"append_many_bytes\":20480,\"append_many_refused_count\":21,"
-                     "\"connections_refused_count\":19,\"events_appended_count\":12,"
-                     "\"events_read_count\":14,\"events_removed_count\":13,"
-                     "\"tls_reloads_count\":0,\"tls_reload_failures_count\":0}\n");
+    cr_assert_str_eq(
+        said.out,
+        "{\"store_id\":\"the-store\\u001B\",\"version\":\"0.1.0\","
+        "\"started_at\":\"1970-01-01T00:00:01.000000000Z\",\"head\":1,\"log_bytes\":3145728,"
+        "\"index_bytes\":4,\"indexed_position\":2,\"index_runs_count\":6,\"index_tail_events_count\":7,"
+        "\"index_waits_count\":8,\"names_position\":9,\"subscriptions_count\":5,"
+        "\"queue_requests_count\":10,\"queue_rejected_count\":11,\"queue_expired_count\":15,"
+        "\"calls_open_count\":16,\"calls_open_bytes\":17,\"calls_refused_count\":18,\"answers_given_up_count\":22,"
+        "\"append_many_bytes\":20480,\"append_many_refused_count\":21,"
+        "\"connections_refused_count\":19,\"events_appended_count\":12,"
+        "\"events_read_count\":14,\"events_removed_count\":13,"
+        "\"tls_reloads_count\":0,\"tls_reload_failures_count\":0}\n");
 }
 
 static void tell_stats_of_tls(void) {
