@@ -1,7 +1,10 @@
 """Authorities and certificates of a test's own, made by openssl."""
 
 import pathlib
+import shutil
 import subprocess
+import tempfile
+import unittest
 
 
 class Certificates:
@@ -34,3 +37,21 @@ class Certificates:
         self._openssl("x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path(f"{authority}.crt"), "-CAkey",
                       self.path(f"{authority}.key"), "-CAcreateserial", "-days", "1", "-extfile", str(extensions),
                       "-out", self.path(f"{name}.crt"))
+
+
+class CertifiedTest(unittest.TestCase):
+    """A test with certificates of two authorities, `authority` and `stranger`, in a directory of its own."""
+
+    # By whom, for whom, for which names.
+    ISSUED = (("authority", "first", "IP:127.0.0.1"), ("authority", "second", "IP:127.0.0.1"),
+              ("authority", "client", "IP:127.0.0.1"), ("stranger", "intruder", "IP:127.0.0.1"))
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="daybook-test-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
+        cls.certificates = Certificates(cls.directory)
+        for name in ("authority", "stranger"):
+            cls.certificates.authority(name)
+        for issued in cls.ISSUED:
+            cls.certificates.issue(*issued)

@@ -8,10 +8,9 @@ import signal
 import socket
 import ssl
 import tempfile
-import unittest
 
 import harness
-from certificates import Certificates
+from certificates import CertifiedTest
 from harness import admin_pb2, admin_pb2_grpc, grpc
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
@@ -23,18 +22,7 @@ ROUND_CONNECTIONS, ROUND_RENEWALS = 400, 60
 GROWTH_BYTES_MAX = 512 << 10
 
 
-class TlsMemoryTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(prefix="daybook-test-")
-        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
-        cls.certificates = Certificates(cls.directory)
-        for authority in ("authority", "stranger"):
-            cls.certificates.authority(authority)
-        for name in ("first", "second", "client"):
-            cls.certificates.issue("authority", name, "IP:127.0.0.1")
-        cls.certificates.issue("stranger", "intruder", "IP:127.0.0.1")
-
+class TlsMemoryTest(CertifiedTest):
     def setUp(self):
         for kind in ("crt", "key"):
             shutil.copy(self.certificates.path(f"first.{kind}"), self.certificates.path(f"tls.{kind}"))

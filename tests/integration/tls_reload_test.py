@@ -10,10 +10,9 @@ import ssl
 import tempfile
 import threading
 import time
-import unittest
 
 import harness
-from certificates import Certificates
+from certificates import CertifiedTest
 from harness import admin_pb2, admin_pb2_grpc, event_pb2, event_store_pb2, event_store_pb2_grpc, grpc
 
 FILES = {"ca.crt": "authority.crt", "tls.crt": "{}.crt", "tls.key": "{}.key"}
@@ -106,17 +105,10 @@ class Load:
             thread.join(harness.PATIENCE_SECONDS)
 
 
-class TlsReloadTest(unittest.TestCase):
+class TlsReloadTest(CertifiedTest):
     @classmethod
     def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(prefix="daybook-test-")
-        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
-        cls.certificates = Certificates(cls.directory)
-        for authority in ("authority", "stranger"):
-            cls.certificates.authority(authority)
-        for name in ("first", "second", "client"):
-            cls.certificates.issue("authority", name, "IP:127.0.0.1")
-        cls.certificates.issue("stranger", "intruder", "IP:127.0.0.1")
+        super().setUpClass()
         both = cls.certificates.read("authority.crt") + cls.certificates.read("stranger.crt")
         (pathlib.Path(cls.directory) / "both.crt").write_bytes(both)
         (pathlib.Path(cls.directory) / "garbage.crt").write_text(

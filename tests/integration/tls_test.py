@@ -3,27 +3,17 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
-import unittest
 
 import harness
-from certificates import Certificates
+from certificates import CertifiedTest
 from harness import event_store_pb2, event_store_pb2_grpc, grpc
 
 
-class TlsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(prefix="daybook-test-")
-        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
-        cls.certificates = Certificates(cls.directory)
-        for authority in ("authority", "stranger"):
-            cls.certificates.authority(authority)
-        cls.certificates.issue("authority", "server", "IP:127.0.0.1")
-        cls.certificates.issue("authority", "client", "DNS:client.example")
-        cls.certificates.issue("stranger", "intruder", "DNS:client.example")
+class TlsTest(CertifiedTest):
+    ISSUED = (("authority", "server", "IP:127.0.0.1"), ("authority", "client", "DNS:client.example"),
+              ("stranger", "intruder", "DNS:client.example"))
 
     def start(self, *flags):
         data = tempfile.mkdtemp(prefix="data-", dir=self.directory)
