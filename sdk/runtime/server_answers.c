@@ -4,15 +4,10 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include <grpc/support/time.h>
+#include "sdk/base/clock.h"
 
 /* A client that reads at all takes an answer long before, unless it has stopped, or its connection is full. */
 #define PATIENCE_MS 250
-
-static int64_t now_ms(void) {
-    const gpr_timespec now = gpr_now(GPR_CLOCK_MONOTONIC);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void daybook__server_answers_remove(struct server_answers *answers, struct server_answer *answer) {
     if (!answer->is_listed) return;
@@ -46,7 +41,7 @@ static void give_up(struct server_answers *answers, struct server_answer *answer
 
 void daybook__server_answers_add(struct server_answers *answers, struct server_answer *answer, grpc_call *call,
                                  uint64_t held_bytes) {
-    const int64_t now = now_ms();
+    const int64_t now = daybook__clock_now_ms();
     *answer = (struct server_answer){
         .older = answers->newest, .call = call, .held_bytes = held_bytes, .begun_ms = now, .is_listed = true};
     if (answers->newest == NULL)
