@@ -71,16 +71,9 @@ static void answer(void *context, daybook_server_call *call, const fixture_text 
 }
 
 static void expect_served(struct fixture *fixture) {
-    struct raw_bytes request = fixture_encode("served");
     struct raw_bytes response;
-    cr_assert_eq(raw_unary(fixture->channel, FIXTURE_UNARY, request.data, request.size, &response).code, DAYBOOK_OK);
+    cr_assert_eq(fixture_unary(fixture->channel, "served", &response).code, DAYBOOK_OK);
     cr_assert(fixture_is_text(response, "served"));
-    free(request.data);
-}
-
-static void wait_until_open(struct fixture *fixture, uint64_t count) {
-    while (daybook_server_count(fixture->server).unary_open != count) {
-    }
 }
 
 Test(server_answers, beyond_the_bytes_of_all_calls_the_oldest_make_room_at_once) {
@@ -101,7 +94,7 @@ Test(server_answers, beyond_the_bytes_of_all_calls_the_oldest_make_room_at_once)
     cr_assert_eq(counts.answers_given_up, CALLS_COUNT - counts.unary_open);
     expect_served(&fixture);
     (void)close(client.socket);
-    wait_until_open(&fixture, 0);
+    fixture_wait_unary_open(&fixture, 0);
     fixture_close(&fixture);
 }
 
@@ -121,7 +114,7 @@ Test(server_answers, old_ones_leave_half_of_the_calls_to_others) {
     cr_assert_eq(daybook_server_count(fixture.server).answers_given_up, CALLS_COUNT - CALLS_MAX / 2 + 1);
     cr_assert_eq(daybook_server_count(fixture.server).calls_refused, 0);
     (void)close(client.socket);
-    wait_until_open(&fixture, 0);
+    fixture_wait_unary_open(&fixture, 0);
     fixture_close(&fixture);
 }
 
@@ -136,7 +129,7 @@ Test(server_answers, what_was_answered_whole_is_not_given_up) {
         cr_assert_eq(raw_unary(fixture.channel, FIXTURE_UNARY, "", 0, &response).code, DAYBOOK_OK);
         cr_assert_gt(response.size, ANSWER_BYTES, "one alone may be larger than all together");
         free(response.data);
-        wait_until_open(&fixture, 0);
+        fixture_wait_unary_open(&fixture, 0);
     }
     cr_assert_eq(daybook_server_count(fixture.server).answers_given_up, 0);
     fixture_close(&fixture);

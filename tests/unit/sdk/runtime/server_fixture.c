@@ -102,6 +102,11 @@ daybook_server_counts fixture_counts_when_idle(const struct fixture *fixture) {
     return counts;
 }
 
+void fixture_wait_unary_open(const struct fixture *fixture, uint64_t count) {
+    while (daybook_server_count(fixture->server).unary_open != count) {
+    }
+}
+
 void fixture_echo(void *context, daybook_server_call *call, const fixture_text *request) {
     (void)context;
     daybook_server_call_reply(call, request);

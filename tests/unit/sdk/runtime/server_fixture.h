@@ -52,6 +52,9 @@ void fixture_close(struct fixture *fixture);
 /* Waits until the server has counted the end of all calls; the client may know of it before. */
 daybook_server_counts fixture_counts_when_idle(const struct fixture *fixture);
 
+/* Waits until the server holds so many unary calls. */
+void fixture_wait_unary_open(const struct fixture *fixture, uint64_t count);
+
 /* A handler that replies with the request. */
 void fixture_echo(void *context, daybook_server_call *call, const fixture_text *request);
 

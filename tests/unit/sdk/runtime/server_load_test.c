@@ -51,11 +51,6 @@ static void expect_one_too_many(struct fixture *fixture, const char *request, si
     raw_call_free(call);
 }
 
-static void wait_until_open(struct fixture *fixture, uint64_t count) {
-    while (daybook_server_count(fixture->server).unary_open != count) {
-    }
-}
-
 Test(server_load, a_call_too_many_is_refused_and_health_is_not) {
     struct fixture fixture;
     struct held held = {.counter = COUNTER_INIT};
@@ -69,7 +64,7 @@ Test(server_load, a_call_too_many_is_refused_and_health_is_not) {
         cr_assert_eq(raw_unary(fixture.channel, HEALTH_CHECK, "", 0, NULL).code, DAYBOOK_OK);
         answer_all(&held);
         for (uint32_t i = 0; i < CALLS_MAX; i++) end(calls[i], DAYBOOK_ABORTED);
-        wait_until_open(&fixture, 0);
+        fixture_wait_unary_open(&fixture, 0);
         cr_assert_eq(daybook_server_count(fixture.server).calls_refused, (uint64_t)(round + 1) * 5);
     }
     fixture_close(&fixture);
@@ -93,7 +88,7 @@ Test(server_load, requests_too_large_together_are_refused_and_one_alone_is_not) 
     expect_one_too_many(&fixture, "", 0);
     answer_all(&held);
     end(alone, DAYBOOK_ABORTED);
-    wait_until_open(&fixture, 0);
+    fixture_wait_unary_open(&fixture, 0);
     cr_assert_eq(daybook_server_count(fixture.server).unary_bytes, 0);
     struct raw_call *small = start(&fixture, "", 0);
     counter_wait(&held.counter, 1);
@@ -133,6 +128,6 @@ Test(server_load, who_is_asked_refuses_before_a_request_is_read) {
     cr_assert_eq(counter_get(&asked), 3);
     cr_assert_eq(raw_unary(fixture.channel, HEALTH_CHECK, "", 0, NULL).code, DAYBOOK_OK);
     cr_assert_eq(counter_get(&asked), 3, "health is not asked about");
-    wait_until_open(&fixture, 0);
+    fixture_wait_unary_open(&fixture, 0);
     fixture_close(&fixture);
 }
