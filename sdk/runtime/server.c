@@ -61,9 +61,7 @@ static bool open_queues(struct daybook_server *server, uint32_t count, daybook_s
     while (server->queues_count < count) {
         struct server_queue *queue = &server->queues[server->queues_count];
         if (!daybook__server_queue_open(queue, server, server->queues_count, ret_status)) return false;
-        /* Half of what all calls may be, so that there is room for those who take theirs. */
-        queue->answers.count_tight = server->load.calls_max / (2 * count);
-        queue->answers.held_bytes_tight = server->load.bytes_max / (2 * count);
+        queue->answers.sum = &server->answers;
         server->queues_count++;
         grpc_server_register_completion_queue(server->core, queue->loop->queue, NULL);
     }
@@ -86,6 +84,9 @@ daybook_server *daybook_server_open(const daybook_server_options *options, daybo
     server->without_reflection = resolved.without_reflection != 0;
     server->load.calls_max = resolved.unary_calls_max;
     server->load.bytes_max = resolved.unary_bytes_max;
+    /* Half of the calls are for those who take their answers. An answer holds its request, too. */
+    server->answers.count_max = resolved.unary_calls_max / 2;
+    server->answers.held_bytes_max = 2 * resolved.unary_bytes_max;
     server->core = daybook__server_core_create(&resolved);
     if ((resolved.tls != NULL && !daybook__server_tls_open(&resolved, &server->tls, ret_status)) ||
         !open_queues(server, resolved.threads_count, ret_status) ||
@@ -181,8 +182,8 @@ daybook_server_counts daybook_server_count(const daybook_server *server) {
         counts.calls_started += started;
         counts.calls_failed += atomic_load_explicit(&queue->calls_failed, memory_order_relaxed);
         counts.calls_open += started - ended;
-        counts.answers_given_up += atomic_load_explicit(&queue->answers.given_up_count, memory_order_relaxed);
     }
+    counts.answers_given_up = atomic_load_explicit(&server->answers.given_up_count, memory_order_relaxed);
     counts.calls_refused = atomic_load_explicit(&server->load.refused_count, memory_order_relaxed);
     counts.unary_open = atomic_load_explicit(&server->load.calls, memory_order_relaxed);
     counts.unary_bytes = atomic_load_explicit(&server->load.bytes, memory_order_relaxed);

@@ -76,6 +76,7 @@ struct daybook_server {
     pthread_cond_t changed;
     struct server_parking parking;
     struct server_load load;
+    struct server_answers_sum answers;
     struct loop_operation shutdown;
     bool core_is_down;
     uint32_t queues_idle;

@@ -53,7 +53,7 @@ struct server_queue {
     _Alignas(64) struct server_slot *slots;
     uint32_t slots_count;
     uint32_t requests_armed;
-    struct server_answers answers; /* its count is read by others, too */
+    struct server_answers answers;
     bool idle; /* nothing armed, nothing open: only after the server's shutdown, and then for ever */
     _Atomic uint64_t calls_started;
     _Atomic uint64_t calls_failed;

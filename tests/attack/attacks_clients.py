@@ -181,8 +181,8 @@ ATTACKS = [
     Attack("crowded appenders", 512, crowded_appenders),
     Attack("untaken outcomes", 576, untaken_outcomes),
     Attack("held uploads", 256, held_uploads),
-    Attack("answers not taken", 384, answers_not_taken),
-    Attack("lists not taken", 192, lists_not_taken),
+    Attack("answers not taken", 256, answers_not_taken),
+    Attack("lists not taken", 320, lists_not_taken),
     Attack("silent connections", 128, silent_connections),
     Attack("idle connections", 128, idle_connections),
 ]

@@ -136,11 +136,13 @@ typedef struct daybook_server_options {
      * some sixty times its bytes. 0: 32 times message_bytes_max. */
     uint64_t request_memory_bytes_max;
     /** Unary calls that are open at once, of all connections together; 0: 16,384. A further one is refused unread with
-     * RESOURCE_EXHAUSTED and a RetryInfo; health and reflection are served all the same. When answers that clients do not
-     * take are half of them, or hold half of unary_bytes_max, those older than a quarter of a second are given up and their
-     * calls cancelled; when they hold all of it, the oldest at any age. */
+     * RESOURCE_EXHAUSTED and a RetryInfo; health and reflection are served all the same. When half of them
+     * are answered and wait for their clients to take the answers, those that have waited for a quarter of a second are given
+     * up: their calls are cancelled. */
     uint32_t unary_calls_max;
-    /** What their requests may take, in encoded bytes; 0: 128 MiB. At least 1 MiB. One alone may be larger. */
+    /** What their requests may take, in encoded bytes; 0: 128 MiB. At least 1 MiB. One alone may be larger.
+     * Of answers that wait for their clients to take them, the oldest are given up when they and their calls hold more than
+     * twice as much. */
     uint64_t unary_bytes_max;
     /** A ping after this long without traffic; 0: 30,000. At least 1,000. */
     uint32_t keepalive_ms;
