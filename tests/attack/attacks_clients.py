@@ -79,6 +79,15 @@ def refused_request():
     return event_store_pb2.AppendRequest(writes=[write]).SerializeToString()
 
 
+def append_small(target, count):
+    """What another client appends on a stream of its own: whatever others hold, small requests are taken."""
+    event = event_pb2.Event(type="Stood", data=b"v" * 100)
+    request = event_store_pb2.AppendRequest(writes=[event_store_pb2.Write(stream="small", events=[event])])
+    responses = target.store.AppendMany(iter([request] * count), timeout=harness.PATIENCE_SECONDS)
+    kinds = [outcome.WhichOneof("outcome") for response in responses for outcome in response.outcomes]
+    assert kinds == ["appended"] * count, f"{kinds.count('appended')} of {count} small appends were taken"
+
+
 def send_appends(target, scale, requests, own_settings=None):
     """Opens AppendMany calls, sends requests on all of them, and reads no answer; says what it did."""
     connections_count, calls_count = scale
@@ -88,6 +97,7 @@ def send_appends(target, scale, requests, own_settings=None):
         for connection in opened:
             streams = [connection.open_call(APPEND_MANY, end=False) for _ in range(calls_count)]
             sent += connection.send_within_windows({stream: requests for stream in streams}, stall_seconds=2)
+        append_small(target, 200)
         target.bystander.go_on(100)
         stats = target.stats()
     return (f"{connections_count} x {calls_count} streams, {sent / 2**20:.0f} MiB; "
