@@ -12,14 +12,15 @@
 #include <unistd.h>
 
 #define RULES_COUNT_MAX 16
+#define TEXT_BYTES_MAX  1024
 #define EXIT_USAGE      64
 
-enum action { ACTION_KILL, ACTION_PAUSE, ACTION_SHIFT, ACTION_BREAK };
+enum action { ACTION_KILL, ACTION_PAUSE, ACTION_SHIFT, ACTION_LIMIT, ACTION_BREAK };
 
 struct rule {
     enum failpoint failpoint;
     enum action action;
-    int64_t value_ms;
+    int64_t value;       /* milliseconds, or a limit */
     uint64_t first_time; /* counts from 1 */
 };
 
@@ -55,6 +56,7 @@ static const char *const names[FAILPOINTS_COUNT] = {
     [FAILPOINT_SWITCH_PUBLISHED] = "switch_published",
     [FAILPOINT_LEFTOVERS_REMOVED] = "leftovers_removed",
     [FAILPOINT_WALL_CLOCK] = "wall_clock",
+    [FAILPOINT_INDEX_RUN_EVENTS] = "index_run_events",
     [FAILPOINT_BREAK_ACK_EARLY] = "break_ack_early",
     [FAILPOINT_BREAK_TAIL_PUBLISH] = "break_tail_publish",
     [FAILPOINT_BREAK_CHECKSUM] = "break_checksum",
@@ -112,10 +114,14 @@ static struct rule rule_of(char *text) {
         rule.action = ACTION_KILL;
     } else if (word_take(&at, "pause")) {
         rule.action = ACTION_PAUSE;
-        rule.value_ms = number_take(&at, 0);
+        rule.value = number_take(&at, 0);
     } else if (word_take(&at, "shift")) {
         rule.action = ACTION_SHIFT;
-        rule.value_ms = number_take(&at, 0);
+        rule.value = number_take(&at, 0);
+    } else if (word_take(&at, "limit")) {
+        rule.action = ACTION_LIMIT;
+        rule.value = number_take(&at, 0);
+        if (rule.value <= 0 || rule.value > UINT32_MAX) usage(text);
     } else if (word_take(&at, "on")) {
         rule.action = ACTION_BREAK;
     } else {
@@ -130,14 +136,14 @@ __attribute__((constructor)) static void rules_read(void) {
     const char *variable = getenv("DAYBOOK_FAILPOINTS");
     if (variable == NULL || variable[0] == '\0') return;
     if (strcmp(variable, "list") == 0) list();
-    char *copy = strdup(variable);
-    if (copy == NULL) _exit(EXIT_USAGE);
+    /* Without memory: tests let allocations fail, and this one is none of the daemon's. */
+    char copy[TEXT_BYTES_MAX];
+    if (snprintf(copy, sizeof copy, "%s", variable) >= (int)sizeof copy) usage(variable);
     char *rest = copy;
     for (char *text = strsep(&rest, ","); text != NULL; text = strsep(&rest, ",")) {
         if (rules_count == RULES_COUNT_MAX) usage(text);
         rules[rules_count++] = rule_of(text);
     }
-    free(copy);
 }
 
 static void kill_now(enum failpoint failpoint) {
@@ -155,7 +161,7 @@ void failpoint_reach(enum failpoint failpoint) {
         const struct rule *rule = &rules[index];
         if (rule->failpoint != failpoint) continue;
         if (rule->action == ACTION_KILL && time == rule->first_time) kill_now(failpoint);
-        if (rule->action == ACTION_PAUSE && time >= rule->first_time) (void)poll(NULL, 0, (int)rule->value_ms);
+        if (rule->action == ACTION_PAUSE && time >= rule->first_time) (void)poll(NULL, 0, (int)rule->value);
     }
 }
 
@@ -166,10 +172,18 @@ int64_t failpoint_shift_ms(enum failpoint failpoint) {
     for (uint32_t index = 0; index < rules_count; index++) {
         const struct rule *rule = &rules[index];
         if (rule->failpoint == failpoint && rule->action == ACTION_SHIFT && time >= rule->first_time) {
-            shift_ms += rule->value_ms;
+            shift_ms += rule->value;
         }
     }
     return shift_ms;
+}
+
+uint32_t failpoint_limit(enum failpoint failpoint, uint32_t limit) {
+    for (uint32_t index = 0; index < rules_count; index++) {
+        const struct rule *rule = &rules[index];
+        if (rule->failpoint == failpoint && rule->action == ACTION_LIMIT) return (uint32_t)rule->value;
+    }
+    return limit;
 }
 
 bool failpoint_is_on(enum failpoint failpoint) {

@@ -5,6 +5,7 @@
  *   name=kill[:N]        SIGKILL at the N-th time (the first)
  *   name=pause:MS[:N]    waits so long, from the N-th time on
  *   wall_clock=shift:MS[:N]   the wall clock jumps by so much at the N-th look at it
+ *   index_run_events=limit:N  a limit is N
  *   break_name=on        the daemon breaks one of its promises: proves that the tests notice
  *   list                 prints all names, one a line, and ends the process with 0
  * A name that nobody knows ends the process with 64, so that no test believes in a fault that never was.
@@ -51,8 +52,9 @@ enum failpoint {
     FAILPOINT_SWITCH_SYNCED,
     FAILPOINT_SWITCH_PUBLISHED,
     FAILPOINT_LEFTOVERS_REMOVED,
-    /* Not a place but a value. */
+    /* Not places but values. */
     FAILPOINT_WALL_CLOCK,
+    FAILPOINT_INDEX_RUN_EVENTS,
     /* Promises that are broken on purpose. */
     FAILPOINT_BREAK_ACK_EARLY,
     FAILPOINT_BREAK_TAIL_PUBLISH,
@@ -68,17 +70,21 @@ enum failpoint {
 void failpoint_reach(enum failpoint failpoint);
 /* What a value is to be shifted by. */
 int64_t failpoint_shift_ms(enum failpoint failpoint);
+/* What a limit is, when it is `limit` in every other build. */
+uint32_t failpoint_limit(enum failpoint failpoint, uint32_t limit);
 bool failpoint_is_on(enum failpoint failpoint);
 
-#define DAYBOOK_FAILPOINT(name) failpoint_reach(FAILPOINT_##name)
-#define DAYBOOK_SHIFT_MS(name)  failpoint_shift_ms(FAILPOINT_##name)
-#define DAYBOOK_IS_BROKEN(name) failpoint_is_on(FAILPOINT_BREAK_##name)
+#define DAYBOOK_FAILPOINT(name)    failpoint_reach(FAILPOINT_##name)
+#define DAYBOOK_SHIFT_MS(name)     failpoint_shift_ms(FAILPOINT_##name)
+#define DAYBOOK_LIMIT(name, limit) failpoint_limit(FAILPOINT_##name, limit)
+#define DAYBOOK_IS_BROKEN(name)    failpoint_is_on(FAILPOINT_BREAK_##name)
 
 #else
 
-#define DAYBOOK_FAILPOINT(name) ((void)0)
-#define DAYBOOK_SHIFT_MS(name)  INT64_C(0)
-#define DAYBOOK_IS_BROKEN(name) false
+#define DAYBOOK_FAILPOINT(name)    ((void)0)
+#define DAYBOOK_SHIFT_MS(name)     INT64_C(0)
+#define DAYBOOK_LIMIT(name, limit) (limit)
+#define DAYBOOK_IS_BROKEN(name)    false
 
 #endif
 

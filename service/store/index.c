@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "service/base/failpoint.h"
 #include "service/base/logging.h"
 #include "service/store/index_state.h"
 
@@ -223,7 +224,8 @@ result index_part_open(struct index *owner, const char *directory, struct index_
     locks_init(index);
     atomic_init(&index->references, 1);
     index->owner = owner;
-    index->run_events_count = options->run_events_count != 0 ? options->run_events_count : INDEX_RUN_EVENTS_COUNT;
+    index->run_events_count = options->run_events_count != 0 ? options->run_events_count
+                                                             : DAYBOOK_LIMIT(INDEX_RUN_EVENTS, INDEX_RUN_EVENTS_COUNT);
     index->directory = strdup(directory);
     result outcome = index->directory != NULL ? RESULT_OK : failure_result(FAILURE_MEMORY);
     if (!failed(outcome)) outcome = open_or_begin_anew(index, options, ret_problem);

@@ -19,8 +19,8 @@ POINTS = {
     "compaction": ["copy_stepped", "switch_before", "switch_exchanged", "switch_synced", "switch_published",
                    "leftovers_removed"],
 }
-VALUES = {"wall_clock", "break_ack_early", "break_tail_publish", "break_checksum", "break_meta_sync", "break_visibility",
-          "break_erasure"}
+VALUES = {"wall_clock", "index_run_events", "break_ack_early", "break_tail_publish", "break_checksum", "break_meta_sync",
+          "break_visibility", "break_erasure"}
 PAUSED = ["group_applied", "commit_after", "index_added", "tail_published", "head_advanced", "answer_before", "answer_after"]
 
 

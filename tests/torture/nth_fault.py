@@ -3,8 +3,9 @@
 Usage: nth_fault.py [--stride N] [--seed N] [--first N] [--only WORKLOAD,...] [--fault FAULT-DURATION]
 
 Short workloads: `serve` on an empty directory (appends of all kinds, settings, a deletion, an erasure, a backup, a verification,
-a compaction, a rebuild of the index, a stop), `restart` (the same on what such a run has left), `restore` of a backup, `verify`
-of a directory. Whatever fails, the daemon answers truthfully or ends with its documented code; then it is started without faults,
+a compaction, a rebuild of the index, a stop), `restart` (the same on what such a run has left), `index` (runs of the index and of
+names are written, merged and built anew; the test build whose runs hold two events), `restore` of a backup, `verify` of a
+directory. Whatever fails, the daemon answers truthfully or ends with its documented code; then it is started without faults,
 serves, and has what was acknowledged, nothing that was refused, and what nobody knows wholly or not at all. With --stride only
 every so many calls fail, the first chosen by the seed.
 
@@ -56,6 +57,7 @@ class Round:
         self.data = os.path.join(self.directory, "data")
         self.report = os.path.join(self.directory + ".report")
         self.problems = []
+        self.binary, self.variables = BINARY, {}
 
     @property
     def is_memory(self):
@@ -70,12 +72,12 @@ class Round:
     @property
     def environment(self):
         if self.number == 0:
-            return {}
+            return self.variables
         if self.is_memory:
-            return {"LD_PRELOAD": str(HERE / "memory_faults.so"), "DAYBOOK_MEMORY_FAULT": f"{self.number} {self.duration}",
-                    "DAYBOOK_MEMORY_REPORT": self.report}
-        return {"LD_PRELOAD": str(HERE / "io_faults.so"), "DAYBOOK_IO_FAULT": f"{self.number} {self.error} {self.duration}",
-                "DAYBOOK_IO_FILES": self.directory, "DAYBOOK_IO_REPORT": self.report}
+            return {**self.variables, "LD_PRELOAD": str(HERE / "memory_faults.so"), "DAYBOOK_MEMORY_REPORT": self.report,
+                    "DAYBOOK_MEMORY_FAULT": f"{self.number} {self.duration}"}
+        return {**self.variables, "LD_PRELOAD": str(HERE / "io_faults.so"), "DAYBOOK_IO_FILES": self.directory,
+                "DAYBOOK_IO_FAULT": f"{self.number} {self.error} {self.duration}", "DAYBOOK_IO_REPORT": self.report}
 
     def failed_call(self):
         """What failed, or None when the workload made fewer calls."""
@@ -96,18 +98,18 @@ def check_code(this, code, what):
         this.problem(f"{what} ended with {code}")
 
 
-def serve(this, ledger=None):
+def serve(this, ledger=None, workload=nth_workload.run):
     """The workload under the fault, then without it what is there."""
     ledger = ledger or nth_workload.Ledger()
     daemon, words = None, ""
     try:
-        daemon = harness.Daemon(this.data, *nth_workload.FLAGS, binary=BINARY, environment=this.environment)
+        daemon = harness.Daemon(this.data, *nth_workload.FLAGS, binary=this.binary, environment=this.environment)
     except AssertionError as error:
         words = str(error)
         if not any(f"daybookd ended with {code}:" in words for code in this.codes):
             this.problem(f"the start: {words[-400:]}")
     if daemon is not None:
-        nth_workload.run(daemon, ledger, this)
+        workload(daemon, ledger, this)
         code = daemon.stop()
         words = daemon.log_text()
         # A signal that comes while it ends for a failure is a second one, which ends it at once.
@@ -122,6 +124,14 @@ def restart(this, template):
     directory, ledger = template
     shutil.copytree(os.path.join(directory, "data"), this.data)
     serve(this, ledger.copy())
+
+
+def index(this, template):
+    """What the index thread does."""
+    this.binary, this.variables = nth_workload.INDEX_BINARY, nth_workload.INDEX_VARIABLES
+    directory, ledger = template
+    shutil.copytree(os.path.join(directory, "data"), this.data)
+    serve(this, ledger.copy(), nth_workload.index_run)
 
 
 def task(this, *flags, environment=None):
@@ -158,7 +168,7 @@ def verify(this, template):
     check_code(this, code, f"the verification ({text})")
 
 
-WORKLOADS = {"serve": serve, "restart": restart, "restore": restore, "verify": verify}
+WORKLOADS = {"serve": serve, "restart": restart, "index": index, "restore": restore, "verify": verify}
 # They make a third of the calls, in a tenth of the time.
 SHORT_WORKLOADS, SHORT_SHARE = {"restore", "verify"}, 4
 
@@ -174,6 +184,22 @@ def template_make():
         file.write(ledger.copies[-1])
     ledger.copies.clear()
     return this, ledger
+
+
+def index_template_make():
+    """A store whose index is about to merge its runs, and what is known of it."""
+    this = Round(0, "", "")
+    ledger = nth_workload.Ledger()
+    daemon = harness.Daemon(this.data, binary=nth_workload.INDEX_BINARY, environment=nth_workload.INDEX_VARIABLES)
+    nth_workload.index_fill(daemon, ledger, this)
+    code = daemon.stop()
+    if code != 0 or this.problems:
+        raise AssertionError(f"without a fault: {code}, {this.problems}")
+    os.unlink(daemon.log.name)
+    return this, ledger
+
+
+TEMPLATES = {"index": index_template_make}
 
 
 class Sweep:
@@ -240,9 +266,11 @@ def main():
     arguments = parser.parse_args()
     print(f"the n-th call fails: seed {arguments.seed} (DAYBOOK_TEST_SEED), stride {arguments.stride}", flush=True)
     randomness = random.Random(arguments.seed)
-    this, ledger = template_make()
+    names = arguments.only.split(",") if arguments.only else list(WORKLOADS)
+    templates = {make: make() for make in {TEMPLATES.get(name, template_make) for name in names}}
     sweeps = []
-    for name in arguments.only.split(",") if arguments.only else WORKLOADS:
+    for name in names:
+        this, ledger = templates[TEMPLATES.get(name, template_make)]
         stride = max(1, arguments.stride // SHORT_SHARE) if name in SHORT_WORKLOADS else arguments.stride
         for fault in FAULTS:
             first = arguments.first or randomness.randrange(stride) + 1
@@ -252,7 +280,8 @@ def main():
     workers_count = WORKERS_COUNT if arguments.stride < STRIDE_SMALL_MAX else 1
     with futures.ThreadPoolExecutor(WORKERS_COUNT // workers_count) as runners:
         is_good = all(list(runners.map(lambda sweep: sweep.run(workers_count), sweeps)))
-    this.close()
+    for this, _ in templates.values():
+        this.close()
     return 0 if is_good else 1
 
 

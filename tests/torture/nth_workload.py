@@ -9,10 +9,19 @@ import subprocess
 import time
 import uuid
 
+from campaign import DAYBOOKD_FAILPOINTS, variables
 from ledger import details_of, digest, error_details_pb2, event_pb2, event_store_pb2, grpc, harness
 from harness import admin_pb2, admin_pb2_grpc, event_store_pb2_grpc
 
 BINARY = harness.DAYBOOKD
+# Whose index has runs of so few events that a handful of them fills one, and eight of those are merged.
+INDEX_BINARY = DAYBOOKD_FAILPOINTS
+INDEX_RUN_EVENTS, INDEX_RUNS_MERGED = 2, 8
+INDEX_VARIABLES = variables([f"index_run_events=limit:{INDEX_RUN_EVENTS}"])
+# Of a store whose next few events make a merge due.
+INDEX_EVENTS = INDEX_RUN_EVENTS * INDEX_RUNS_MERGED - 3
+# A step of the index that had no space or no memory is tried again after a second.
+SETTLE_SECONDS, SETTLE_SECONDS_MAX = 2.5, 20
 # The retention comes by within the workload.
 FLAGS = ("--retention-interval-ms", "100")
 CALL_SECONDS = 30
@@ -147,8 +156,8 @@ class Calls:
             self.end_await(what)
         return outcome, answer
 
-    def log(self):
-        return [event for response in self.store.Read(event_store_pb2.ReadRequest(), timeout=CALL_SECONDS)
+    def log(self, **fields):
+        return [event for response in self.store.Read(event_store_pb2.ReadRequest(**fields), timeout=CALL_SECONDS)
                 for event in response.events]
 
 
@@ -166,6 +175,93 @@ def run(daemon, ledger, this):
         pass
     finally:
         calls.channel.close()
+
+
+def _runs_count(position):
+    """Runs of an index that has all these events in them, and has merged what can be merged."""
+    count, runs = 0, position // INDEX_RUN_EVENTS
+    while runs > 0:
+        count += runs % INDEX_RUNS_MERGED
+        runs //= INDEX_RUNS_MERGED
+    return count
+
+
+def _settled(calls, seconds):
+    """Waits for the index thread. Whether it has written and merged all runs, of entries and of names."""
+    deadline = time.monotonic() + seconds
+    while True:
+        outcome, stats = calls.call("GetStats", lambda: calls.admin.GetStats(admin_pb2.GetStatsRequest(), timeout=CALL_SECONDS))
+        if outcome == "ok":
+            full = stats.head // INDEX_RUN_EVENTS * INDEX_RUN_EVENTS
+            if (stats.indexed_position, stats.names_position, stats.index_runs_count) == (full, full, _runs_count(full)):
+                return True
+        if time.monotonic() > deadline or calls.daemon.process.poll() is not None:
+            return False
+        time.sleep(0.005)
+
+
+def _index_goes_on(calls, stream):
+    """An index that has failed once goes on, or the daemon ends at the next append."""
+    if calls.this.duration == "ever":
+        _settled(calls, 0)
+        return
+    if _settled(calls, SETTLE_SECONDS if calls.this.error != "EIO" else SETTLE_SECONDS / 10):
+        return
+    calls.append(stream)
+    if not _settled(calls, SETTLE_SECONDS_MAX) and calls.daemon.process.poll() is None:
+        calls.this.problem("the index stands still and the daemon goes on")
+
+
+def index_fill(daemon, ledger, this):
+    """The store that the workload of the index begins with."""
+    calls = Calls(daemon, ledger, this)
+    for number in range(INDEX_EVENTS):
+        calls.append(f"before-{number % 3}")
+    if not _settled(calls, SETTLE_SECONDS_MAX):
+        this.problem("the index is not written")
+    calls.channel.close()
+
+
+def index_run(daemon, ledger, this):
+    """Runs of the index and of names are written and merged, with every few events and all anew."""
+    calls = Calls(daemon, ledger, this)
+    try:
+        for number in range(4):
+            calls.append(f"indexed-{number % 2}")
+        _index_goes_on(calls, "indexed-0")
+        _index_read(calls)
+        calls.call("Reindex", lambda: list(calls.admin.Reindex(admin_pb2.ReindexRequest(), timeout=CALL_SECONDS)))
+        calls.append("indexed-1")
+        _index_goes_on(calls, "indexed-1")
+        _index_read(calls)
+    except Gone:
+        pass
+    finally:
+        calls.channel.close()
+
+
+def _index_check(calls, log, what):
+    """What the index finds is what the log has."""
+    for stream in sorted({append.stream for append in calls.ledger.appends}):
+        wanted = [event.position for event in log if "tag:" + stream in event.event.tags]
+        query = event_pb2.Filter(any_of=[event_pb2.Clause(tags=["tag:" + stream])])
+        outcome, found = calls.call("a filtered read", lambda asked=query: calls.log(filter=asked))
+        positions = [event.position for event in found or ()]
+        if outcome == "ok" and positions != wanted:
+            calls.this.problem(f"{what}: the index finds {positions} of {stream}, there are {wanted}")
+
+
+def _index_read(calls):
+    outcome, log = calls.change("a read", calls.log)
+    if outcome == "ok":
+        check_log(log, calls.ledger, calls.this, "a read in the workload")
+        _index_check(calls, log, "in the workload")
+
+
+def _index_verify(calls):
+    parts = list(calls.admin.Verify(admin_pb2.VerifyRequest(), timeout=CALL_SECONDS))
+    if any(part.problems_count for part in parts):
+        calls.this.problem(f"after the retries: Verify: {[list(part.problems) for part in parts][-1][:3]}")
 
 
 def _read(calls):
@@ -334,7 +430,7 @@ def _copy_check(ledger, this):
 def after(ledger, this):
     """Without faults everything is as the ledger has it, and the daemon works."""
     try:
-        daemon = harness.Daemon(this.data, *FLAGS, binary=BINARY)
+        daemon = harness.Daemon(this.data, *FLAGS, binary=this.binary, environment=this.variables)
     except AssertionError as error:
         this.problem(f"the restart: {str(error)[-400:]}")
         return
@@ -343,7 +439,13 @@ def after(ledger, this):
         check_log(calls.log(), ledger, this, "after the restart")
         _checkpoints_check(calls, ledger, this)
         _retry(calls, ledger, this)
-        check_log(calls.log(), ledger, this, "after the retries")
+        log = calls.log()
+        check_log(log, ledger, this, "after the retries")
+        if this.binary == INDEX_BINARY:
+            if not _settled(calls, SETTLE_SECONDS_MAX):
+                this.problem("after the restart: the index is not written")
+            _index_check(calls, log, "after the retries")
+            _index_verify(calls)
     except (Gone, grpc.RpcError) as error:
         this.problem(f"after the restart: {type(error).__name__}: {error}")
     calls.channel.close()
