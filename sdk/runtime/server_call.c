@@ -94,7 +94,7 @@ static void start_answer(daybook_server_call *call) {
     size_t count = 0;
     const size_t response_bytes = call->response == NULL ? 0 : grpc_byte_buffer_length(call->response);
     daybook__server_answers_add(&call->rpc.arrival.queue->answers, &call->untaken, call->rpc.arrival.call,
-                                call->request_bytes + call->rpc.memory.taken_bytes + response_bytes);
+                                daybook_server_call_memory_bytes(call) + response_bytes);
     operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
     if (call->rpc.headers.items != NULL) daybook__server_rpc_fill_headers(&call->rpc, &operations[0]);
     if (call->response != NULL) {
@@ -268,6 +268,10 @@ daybook_server_context *daybook_server_call_context(daybook_server_call *call) {
 
 upb_Arena *daybook_server_call_arena(daybook_server_call *call) {
     return call->rpc.arena;
+}
+
+uint64_t daybook_server_call_memory_bytes(const daybook_server_call *call) {
+    return DAYBOOK__SLOT_BYTES + call->request_bytes + call->rpc.memory.taken_bytes;
 }
 
 uint64_t daybook_server_call_remaining_ms(const daybook_server_call *call) {

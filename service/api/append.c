@@ -13,6 +13,13 @@ static void queue_fail(daybook_server_call *call, enum failure failure) {
     error_fail(call, &error);
 }
 
+/* The estimate is for what the sequencer will do; what is held already is known, and may be more. */
+static void memory_set(struct append *append, const daybook_server_call *call) {
+    const uint64_t held_bytes = daybook_server_call_memory_bytes(call) + filter_size_bytes(append->filter);
+    if (append->request.memory_bytes < held_bytes) append->request.memory_bytes = held_bytes;
+    append->request.memory_bytes += CALL_MEMORY_BYTES;
+}
+
 void api_append(void *context, daybook_server_call *call, const daybook_v1_AppendRequest *message) {
     const struct api *api = context;
     upb_Arena *arena = daybook_server_call_arena(call);
@@ -27,7 +34,7 @@ void api_append(void *context, daybook_server_call *call, const daybook_v1_Appen
         return;
     }
     unary->call = call;
-    unary->append.request.memory_bytes += CALL_MEMORY_BYTES;
+    memory_set(&unary->append, call);
     unary->append.request.done = append_answer;
     unary->append.request.context = unary;
     unary->append.request.deadline_ns = deadline_of(daybook_server_call_remaining_ms(call));

@@ -119,6 +119,10 @@ void daybook_server_call_watch(daybook_server_call *call, daybook_server_call_ca
  * thread at a time. */
 upb_Arena *daybook_server_call_arena(daybook_server_call *call);
 
+/** What the call holds at this moment, for who bounds that: its arena, its request as it came, and what it needs for itself.
+ * What gRPC holds for it, some 12 KiB, is not known here. One thread at a time, as the arena. */
+uint64_t daybook_server_call_memory_bytes(const daybook_server_call *call);
+
 /** Milliseconds until the caller's deadline, 0 when it has passed, UINT64_MAX when there is none. Any thread. */
 uint64_t daybook_server_call_remaining_ms(const daybook_server_call *call);
 

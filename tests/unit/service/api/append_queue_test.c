@@ -2,6 +2,7 @@
  *
  * `sequencer_submit` is this file's, so that a queue is full or closed when the test says so. */
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -214,6 +215,40 @@ Test(append_queue, checks_carry_their_terms_and_their_expectations) {
     answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
     cr_assert_eq(submitted_count, 1);
     answer_free(&answer);
+}
+
+/* What the last request that was handed over holds, and its encoded events. */
+static _Atomic uint64_t memory_bytes;
+static _Atomic uint64_t size_bytes;
+
+static void keep_memory(const struct append_request *request) {
+    memory_bytes = request->memory_bytes;
+    size_bytes = request->size_bytes;
+}
+
+/* A hundred events whose metadata has so many entries of a few bytes, each of which is a hundred when it is decoded. */
+static void append_metadata(size_t entries_count) {
+    daybook_v1_AppendRequest *request = daybook_v1_AppendRequest_new(validations_arena);
+    daybook_v1_Write *write = write_add(request, "s");
+    for (size_t index = 0; index < 100; index++) {
+        daybook_v1_Event *event = event_add(write, "T");
+        for (size_t entry = 0; entry < entries_count; entry++) {
+            const char key[] = {(char)('a' + entry), '\0'};
+            cr_assert(daybook_v1_Event_metadata_set(event, text(key), text(""), validations_arena));
+        }
+    }
+    struct answer answer = answer_to_append(request);
+    answer_expect(&answer, DAYBOOK_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY");
+    answer_free(&answer);
+}
+
+Test(append_queue, a_request_counts_for_what_it_has_become) {
+    inspect = keep_memory;
+    append_metadata(0);
+    const uint64_t plain_bytes = memory_bytes;
+    append_metadata(26);
+    cr_assert_gt(memory_bytes - plain_bytes, UINT64_C(100) * 26 * 32, "%" PRIu64, (uint64_t)memory_bytes);
+    cr_assert_gt(memory_bytes, 5 * size_bytes);
 }
 
 /* The deadline of the last request that was handed over. */
