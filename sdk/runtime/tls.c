@@ -41,7 +41,7 @@ static const char *block_find(const char *text, struct block *ret_block) {
     if (begin == NULL) return NULL;
     struct block block = {.label = begin + strlen(BEGIN)};
     const char *dash = strstr(block.label, DASH);
-    const char *end = dash == NULL ? NULL : strstr(dash, END);
+    const char *end = dash == NULL ? NULL : strstr(dash + strlen(DASH), END);
     if (end != NULL) {
         block.label_size = (size_t)(dash - block.label);
         const char *end_label = end + strlen(END);

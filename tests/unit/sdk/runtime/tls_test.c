@@ -132,6 +132,8 @@ Test(tls, what_is_no_pem_is_refused) {
         {CERTIFICATE "-----BEGIN CERTIFICATE-----\nTUlJ", "was cut"},
         {"-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END PRIVATE KEY-----\n", "was cut"},
         {"-----BEGIN CERTIFICATE", "was cut"},
+        /* The dashes of the beginning are not those of an end. */
+        {"-----BEGIN CERTIFICATE-------END CERTIFICATE-----\n", "was cut"},
         {"-----BEGIN CERTIFICATE-----\nTUl%Qg==\n-----END CERTIFICATE-----\n", "no base64"},
         {"-----BEGIN CERTIFICATE-----\nTUlJQg=\n-----END CERTIFICATE-----\n", "no base64"},
         {"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "no base64"},
