@@ -45,7 +45,7 @@ LIBRARIES = {
     r"jansson\.h": ["sdk/cli", "examples", "tests"],
     r"xxhash\.h": ["service/base", "sdk/cli"],
     r"isa-l": ["service/base"],
-    r"openssl/": ["sdk/runtime", "service/base", "tests/support"],
+    r"openssl/": ["sdk/runtime", "service/base", "tests/support", "tests/fuzz"],
     r"criterion/": ["tests"],
 }
 
