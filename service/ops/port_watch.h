@@ -37,8 +37,7 @@ struct port_watch_options {
 
 struct port_watch_counts {
     uint64_t answered_count;
-    uint64_t
-        slow_count; /* no answer in time, but the server has accepted, or is overloaded, or cannot be reached from here */
+    uint64_t slow_count; /* no answer in time, but the server accepts, is overloaded, or cannot be reached from here */
     uint64_t failed_count; /* nor that */
 };
 
