@@ -42,7 +42,7 @@ test: setup-test ## every test
 sanitize: setup-test ## all tests that can under ASan + UBSan and under TSan; most of it is a part of `make test`
 	@tools/sanitize --all $(SANITIZER)
 
-fuzz: ## libFuzzer on requests, records and filters, FUZZ_SECONDS (60) each
+fuzz: ## libFuzzer on requests, records, filters and certificates, FUZZ_SECONDS (60) each
 	@tools/setup fuzz
 	@tools/fuzz
 
