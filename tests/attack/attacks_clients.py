@@ -187,7 +187,7 @@ def idle_connections(target):
 ATTACKS = [
     Attack("vanishing clients", 32, vanishing_clients),
     Attack("slow readers", 192, slow_readers),
-    Attack("zero-window appenders", 64, zero_window_appenders),
+    Attack("zero-window appenders", 96, zero_window_appenders),
     Attack("crowded appenders", 512, crowded_appenders),
     Attack("untaken outcomes", 576, untaken_outcomes),
     Attack("held uploads", 256, held_uploads),
