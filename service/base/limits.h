@@ -36,7 +36,7 @@
 /* Requests that wait. A request waits in its own memory, so this bounds the memory of unserved appends to about
  * QUEUE_BYTES_MAX and their number to what a few commits can drain. One alone may be larger. */
 #define QUEUE_REQUESTS_COUNT_MAX 16384
-#define QUEUE_BYTES_MAX          MIB(128)
+#define QUEUE_BYTES_MAX          MIB(192)
 
 /* What a waiting request is taken to hold beside three times its encoded bytes: its call, and for each event its message, its
  * place and what may stand in its way. */

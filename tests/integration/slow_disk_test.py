@@ -12,7 +12,7 @@ import harness
 from harness import event_pb2, event_store_pb2, grpc
 
 # As in service/base/limits.h.
-QUEUE_BYTES_MAX = 128 << 20
+QUEUE_BYTES_MAX = 192 << 20
 APPEND_STREAMS_BYTES_MAX = 256 << 20
 STALLING_DISK = harness.ROOT / "tests" / "integration" / "libstalling_disk.so"
 if not STALLING_DISK.exists():
