@@ -349,7 +349,7 @@ class BackupTest(harness.DaemonTest):
 
     def test_flips_anywhere_in_the_file_serve_nothing_wrong(self):
         """LMDB's own pages have no checksums: what verify does not find must not change what is shown."""
-        harness.faults_are_the_daemons()
+        harness.faults_are_the_daemons(self)
         randomness = harness.seeded("backup_test")
         self.append("s", *["T"] * 300)
         expected = self.contents(self.store)[0]

@@ -52,10 +52,11 @@ for _name, _value in _SANITIZER_OPTIONS.items():
 IS_SANITIZED = any(name in DAYBOOKD.read_bytes() for name in (b"libasan.so", b"libtsan.so"))
 
 
-def faults_are_the_daemons():
-    """For a test of damaged files: a page that points elsewhere is the daemon's to notice, or ends it by a signal, as in every
-    other build. Where memcpy is the sanitizer's own, the sanitizer would call it a finding."""
+def faults_are_the_daemons(test):
+    """For a test of damaged files: until its end faults of the daemon's are its own to handle, as in every other build, and no
+    findings of a sanitizer's."""
     for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+        test.addCleanup(os.environ.__setitem__, name, os.environ[name])
         os.environ[name] += ":handle_segv=0:handle_sigbus=0"
 
 

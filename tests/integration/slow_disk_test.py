@@ -21,15 +21,6 @@ if not STALLING_DISK.exists():
 LATE_SECONDS = 2
 
 
-def retry_delay_ms(error):
-    """The delay of the RetryInfo; None without one."""
-    details = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
-    for detail in harness.status_pb2.Status.FromString(details).details:
-        if detail.type_url.endswith("google.rpc.RetryInfo"):
-            return harness.error_details_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds()
-    return None
-
-
 class SlowDiskTest(harness.DaemonTest):
     def setUp(self):
         super().setUp()
@@ -123,7 +114,7 @@ class SlowDiskTest(harness.DaemonTest):
         refused = [stream for stream, call in calls.items() if call.done()]
         error = calls[refused[0]].exception()
         self.assertEqual(grpc.StatusCode.RESOURCE_EXHAUSTED, error.code(), error.details())
-        self.assertEqual(50, retry_delay_ms(error))
+        self.assertEqual(50, harness.retry_delay_ms(error))
         self.assertEqual(len(calls) - 1, self.stats().queue_requests_count)
         self.assertEqual(1, self.stats().queue_rejected_count)
         # What waits, the one that is being written, and the call that asks.
